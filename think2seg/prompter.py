@@ -1,0 +1,271 @@
+"""A picture and a question become text: the vision-language model that thinks and points.
+
+`TransformersPrompter` runs any checkpoint in the hub's layout, streams its text, and stops within a token;
+`ReplayPrompter` gives recorded text, for tests and examples. Neither reads the text: that is `answer.py`'s. torch and
+transformers are loaded when a model is, not before.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from PIL import Image
+
+from think2seg import models
+from think2seg.answer import messages
+from think2seg.errors import ModelError
+from think2seg.strategy import Strategy
+from think2seg.types import Query, Size
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A completion on its way: the (width, height) frame of its coordinates, and its text piece by piece.
+
+    Closing `pieces` (or setting the `stop` that the prompter was given) ends the model's work within a token.
+    """
+
+    frame: Size
+    pieces: Iterator[str]
+
+
+class Prompter(Protocol):
+    """What thinks about a query and writes an answer."""
+
+    name: str
+    about: str
+
+    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
+        """Begin a completion. deadline: seconds of `time.monotonic()` after which it ends where it is."""
+
+
+class TransformersPrompter:
+    """Any vision-language checkpoint that `AutoModelForImageTextToText` loads. Greedy.
+
+    The frame is the size that the processor really resized the picture to, or 1000 x 1000 for checkpoints that write
+    thousandths; which of the two is the registry's word. One completion at a time; a second one waits.
+    """
+
+    def __init__(self, entry: models.PrompterEntry, folder: Path, *, device: str, reason: str = "") -> None:
+        import torch
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        self.name = entry.name
+        self._entry = entry
+        self._torch = torch
+        dtype = _dtype(device, small=entry.needs == 0)
+        try:
+            self.processor: Any = AutoProcessor.from_pretrained(folder, local_files_only=True)
+            self.model: Any = AutoModelForImageTextToText.from_pretrained(
+                folder, dtype=dtype, attn_implementation="sdpa", local_files_only=True
+            )
+            self.model = self.model.eval().requires_grad_(False).to(device)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ModelError(
+                f"{entry.name!r} does not fit into the GPU's free memory. Close what else uses it, or use 'nano'."
+            ) from error
+        except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+            first_line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            raise ModelError(f"{entry.name!r} in {folder} cannot be loaded: {first_line}") from error
+        millions = sum(p.numel() for p in self.model.parameters()) / 1e6
+        size = f"{millions / 1000:.1f} B" if millions >= 1000 else f"{millions:.1f} M"
+        precision = str(dtype).removeprefix("torch.")
+        self.about = f"{entry.name}, {size} parameters, on {device}, {precision}. {reason}".strip()
+        self._busy = threading.Lock()
+
+    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
+        inputs = self._inputs(query, strategy)
+        frame = self._frame(inputs)
+        return Writing(frame, self._pieces(inputs, stop, deadline))
+
+    def _inputs(self, query: Query, strategy: Strategy) -> Any:
+        picture = Image.fromarray(query.image)
+        if self._entry.resize is not None:
+            picture = picture.resize(self._entry.resize, Image.Resampling.LANCZOS)
+        chat = messages(query.question, strategy)
+        text = self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return self.processor(text=[text], images=[picture], return_tensors="pt").to(self.model.device)
+
+    def _frame(self, inputs: Any) -> Size:
+        if self._entry.coordinates == "thousandths":
+            return (1000, 1000)
+        if "image_grid_thw" not in inputs:
+            raise ModelError(
+                f"{self.name!r} does not say what size it resized the picture to (its processor gives no "
+                f"image_grid_thw). If it writes 0-1000, put {models.SIDECAR} beside it with "
+                '{"coordinates": "thousandths"}.'
+            )
+        _frames, rows, columns = (int(v) for v in inputs["image_grid_thw"][0])
+        patch = int(self.processor.image_processor.patch_size)
+        return (columns * patch, rows * patch)
+
+    def _pieces(self, inputs: Any, stop: threading.Event, deadline: float | None) -> Iterator[str]:
+        """The text as it is generated, in a thread of its own, so that the reader never delays the model."""
+        from transformers import StoppingCriteria, StoppingCriteriaList
+
+        torch = self._torch
+
+        class Told(StoppingCriteria):  # type: ignore[misc]
+            def __call__(self, input_ids: torch.Tensor, scores: Any, **_kwargs: Any) -> torch.Tensor:
+                over = stop.is_set() or (deadline is not None and time.monotonic() > deadline)
+                return torch.full((input_ids.shape[0],), over, dtype=torch.bool, device=input_ids.device)
+
+        pieces: queue.Queue[str | BaseException | None] = queue.Queue()
+        tokens = _Spelling(self.processor.tokenizer, pieces)
+
+        def work() -> None:
+            try:
+                with self._busy:
+                    if not stop.is_set():
+                        self.model.generate(
+                            **inputs,
+                            streamer=tokens,
+                            max_new_tokens=self._entry.max_new_tokens,
+                            do_sample=False,
+                            temperature=None,
+                            top_p=None,
+                            top_k=None,
+                            repetition_penalty=1.0,
+                            stopping_criteria=StoppingCriteriaList([Told()]),
+                        )
+                pieces.put(None)
+            except torch.cuda.OutOfMemoryError:
+                pieces.put(ModelError(f"{self.name!r} ran out of GPU memory while thinking. Close what else uses it."))
+            except BaseException as error:  # handed to the reader's thread and raised there
+                pieces.put(error)
+
+        worker = threading.Thread(target=work, name=f"think2seg-{self.name}", daemon=True)
+        worker.start()
+        try:
+            while True:
+                piece = pieces.get()
+                if piece is None:
+                    return
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            if worker.is_alive():
+                stop.set()
+                worker.join()
+
+
+class _Spelling:
+    """A `generate` streamer: token ids in, text out, each character as soon as it is certain. Linear in the text."""
+
+    def __init__(self, tokenizer: Any, out: queue.Queue[str | BaseException | None]) -> None:
+        self._tokenizer = tokenizer
+        self._out = out
+        self._ids: list[int] = []
+        self._anchor = 0  # ids before it are spelled and only give context
+        self._spelled = 0  # ids before it are in the text that was put out
+        self._prompt_skipped = False
+
+    def put(self, value: Any) -> None:
+        if not self._prompt_skipped:  # `generate` hands over the prompt first
+            self._prompt_skipped = True
+            return
+        self._ids.extend(int(v) for v in value.reshape(-1).tolist())
+        self._emit(final=False)
+
+    def end(self) -> None:
+        self._emit(final=True)
+
+    def _emit(self, *, final: bool) -> None:
+        before = self._decode(self._ids[self._anchor : self._spelled])
+        now = self._decode(self._ids[self._anchor :])
+        if len(now) > len(before) and (final or not now.endswith("\ufffd")):
+            self._out.put(now[len(before) :])
+            self._anchor = self._spelled
+            self._spelled = len(self._ids)
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+def _dtype(device: str, *, small: bool) -> torch.dtype:
+    """bfloat16 on a GPU that has it, else float16; on a CPU float32 for a small model, bfloat16 for a large one."""
+    import torch
+
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.float32 if small else torch.bfloat16
+
+
+class ReplayPrompter:
+    """Recorded text instead of a model: one completion for every query, in pieces of a few characters.
+
+    seconds: the time the whole text takes, spread evenly over its pieces. fail: raised after the text, if given.
+    """
+
+    about = "Recorded text; no model runs."
+
+    def __init__(
+        self,
+        text: str,
+        frame: Size,
+        *,
+        name: str = "replay",
+        seconds: float = 0.0,
+        piece: int = 4,
+        fail: Exception | None = None,
+    ) -> None:
+        self.name = name
+        self._text = text
+        self._frame = frame
+        self._seconds = seconds
+        self._piece = piece
+        self._fail = fail
+
+    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
+        del query, strategy
+        return Writing(self._frame, self._pieces(stop, deadline))
+
+    def _pieces(self, stop: threading.Event, deadline: float | None) -> Iterator[str]:
+        starts = range(0, len(self._text), self._piece)
+        pause = self._seconds / max(1, len(starts))
+        for start in starts:
+            if stop.wait(pause) if pause else stop.is_set():
+                return
+            if deadline is not None and time.monotonic() > deadline:
+                return
+            yield self._text[start : start + self._piece]
+        if self._fail is not None:
+            raise self._fail
+
+
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+_loaded: dict[tuple[str, str], TransformersPrompter] = {}
+_loading = threading.Lock()
+
+
+def load(name: str = "auto", *, device: str | None = None) -> TransformersPrompter:
+    """The prompter `name` (auto, a registry name, or a local folder in the hub's layout), loaded once and kept.
+
+    One large model is held at a time: loading a second one lets go of the first. Raises `ModelError` if there is none
+    of that name, its weights cannot be had, or they do not load.
+    """
+    if name == "auto":
+        entry, reason = models.choose_prompter()
+    else:
+        entry, reason = models.find_prompter(name), ""
+    device = device or models.device()
+    with _loading:
+        folder = models.weights_folder(entry)
+        key = (str(folder), device)
+        if key not in _loaded:
+            for other, held in list(_loaded.items()):
+                if held._entry.needs and entry.needs:
+                    del _loaded[other]
+            _loaded[key] = TransformersPrompter(entry, folder, device=device, reason=reason)
+        return _loaded[key]
