@@ -10,7 +10,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,7 +36,7 @@ class Writing:
     """
 
     frame: Size
-    pieces: Iterator[str]
+    pieces: Generator[str, None, None]
 
 
 class Prompter(Protocol):
@@ -57,12 +58,12 @@ class TransformersPrompter:
 
     def __init__(self, entry: models.PrompterEntry, folder: Path, *, device: str, reason: str = "") -> None:
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         self.name = entry.name
         self._entry = entry
-        self._torch = torch
-        dtype = _dtype(device, small=entry.needs == 0)
+        dtype = _dtype(device, weights=sum(f.stat().st_size for f in folder.glob("*.safetensors")))
         try:
             self.processor: Any = AutoProcessor.from_pretrained(folder, local_files_only=True)
             self.model: Any = AutoModelForImageTextToText.from_pretrained(
@@ -73,7 +74,7 @@ class TransformersPrompter:
             raise ModelError(
                 f"{entry.name!r} does not fit into the GPU's free memory. Close what else uses it, or use 'nano'."
             ) from error
-        except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
             first_line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
             raise ModelError(f"{entry.name!r} in {folder} cannot be loaded: {first_line}") from error
         millions = sum(p.numel() for p in self.model.parameters()) / 1e6
@@ -108,27 +109,27 @@ class TransformersPrompter:
         patch = int(self.processor.image_processor.patch_size)
         return (columns * patch, rows * patch)
 
-    def _pieces(self, inputs: Any, stop: threading.Event, deadline: float | None) -> Iterator[str]:
+    def _pieces(self, inputs: Any, stop: threading.Event, deadline: float | None) -> Generator[str, None, None]:
         """The text as it is generated, in a thread of its own, so that the reader never delays the model."""
+        import torch
         from transformers import StoppingCriteria, StoppingCriteriaList
-
-        torch = self._torch
 
         class Told(StoppingCriteria):  # type: ignore[misc]
             def __call__(self, input_ids: torch.Tensor, scores: Any, **_kwargs: Any) -> torch.Tensor:
-                over = stop.is_set() or (deadline is not None and time.monotonic() > deadline)
+                over = stop.is_set() or closed.is_set() or (deadline is not None and time.monotonic() > deadline)
                 return torch.full((input_ids.shape[0],), over, dtype=torch.bool, device=input_ids.device)
 
-        pieces: queue.Queue[str | BaseException | None] = queue.Queue()
-        tokens = _Spelling(self.processor.tokenizer, pieces)
+        closed = threading.Event()
+        pieces: queue.Queue[str | None] = queue.Queue()
+        spelling = _Spelling(self.processor.tokenizer, pieces)
 
         def work() -> None:
             try:
                 with self._busy:
-                    if not stop.is_set():
+                    if not (stop.is_set() or closed.is_set()):
                         self.model.generate(
                             **inputs,
-                            streamer=tokens,
+                            streamer=spelling,
                             max_new_tokens=self._entry.max_new_tokens,
                             do_sample=False,
                             temperature=None,
@@ -137,32 +138,26 @@ class TransformersPrompter:
                             repetition_penalty=1.0,
                             stopping_criteria=StoppingCriteriaList([Told()]),
                         )
+            except torch.cuda.OutOfMemoryError as error:
+                message = f"{self.name!r} ran out of GPU memory while thinking. Close what else uses the GPU."
+                raise ModelError(message) from error
+            finally:
                 pieces.put(None)
-            except torch.cuda.OutOfMemoryError:
-                pieces.put(ModelError(f"{self.name!r} ran out of GPU memory while thinking. Close what else uses it."))
-            except BaseException as error:  # handed to the reader's thread and raised there
-                pieces.put(error)
 
-        worker = threading.Thread(target=work, name=f"think2seg-{self.name}", daemon=True)
-        worker.start()
-        try:
-            while True:
-                piece = pieces.get()
-                if piece is None:
-                    return
-                if isinstance(piece, BaseException):
-                    raise piece
-                yield piece
-        finally:
-            if worker.is_alive():
-                stop.set()
-                worker.join()
+        with ThreadPoolExecutor(1, thread_name_prefix=f"think2seg-{self.name}") as thread:
+            writing = thread.submit(work)
+            try:
+                while (piece := pieces.get()) is not None:
+                    yield piece
+                writing.result()
+            finally:
+                closed.set()
 
 
 class _Spelling:
     """A `generate` streamer: token ids in, text out, each character as soon as it is certain. Linear in the text."""
 
-    def __init__(self, tokenizer: Any, out: queue.Queue[str | BaseException | None]) -> None:
+    def __init__(self, tokenizer: Any, out: queue.Queue[str | None]) -> None:
         self._tokenizer = tokenizer
         self._out = out
         self._ids: list[int] = []
@@ -192,13 +187,13 @@ class _Spelling:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-def _dtype(device: str, *, small: bool) -> torch.dtype:
-    """bfloat16 on a GPU that has it, else float16; on a CPU float32 for a small model, bfloat16 for a large one."""
+def _dtype(device: str, *, weights: int) -> torch.dtype:
+    """bfloat16 on a GPU that has it, else float16; on a CPU float32, or bfloat16 from 200 MB of `weights` on."""
     import torch
 
     if device == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.float32 if small else torch.bfloat16
+    return torch.float32 if weights < 200 * 1024**2 else torch.bfloat16
 
 
 class ReplayPrompter:
@@ -230,7 +225,7 @@ class ReplayPrompter:
         del query, strategy
         return Writing(self._frame, self._pieces(stop, deadline))
 
-    def _pieces(self, stop: threading.Event, deadline: float | None) -> Iterator[str]:
+    def _pieces(self, stop: threading.Event, deadline: float | None) -> Generator[str, None, None]:
         starts = range(0, len(self._text), self._piece)
         pause = self._seconds / max(1, len(starts))
         for start in starts:

@@ -21,11 +21,11 @@ import torch
 from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
 from sam2.modeling.position_encoding import PositionEmbeddingSine
-from sam2.modeling.sam2_base import SAM2Base
-from sam2.modeling.sam2_utils import LayerNorm2d
 from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam.prompt_encoder import PromptEncoder
 from sam2.modeling.sam.transformer import TwoWayTransformer
+from sam2.modeling.sam2_base import SAM2Base
+from sam2.modeling.sam2_utils import LayerNorm2d
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 from torch import Tensor, nn
 
@@ -126,7 +126,7 @@ class DrawnPromptEncoder(PromptEncoder):  # type: ignore[misc]
         x2, y2 = ((coords * second).sum(1)[:, i, None, None] for i in (0, 1))
         w, h = (x2 - x1).clamp(min=1), (y2 - y1).clamp(min=1)
         edges = [(x - x1) / 16, (x2 - x) / 16, (y - y1) / 16, (y2 - y) / 16]  # signed distances, in 16 input pixels
-        shape = torch.broadcast_shapes(x.shape, y.shape, x1.shape)
+        shape = (coords.shape[0], rows, cols)
         left, right, top, bottom = (e.expand(shape) for e in edges)
         nearest = torch.minimum(torch.minimum(left, right), torch.minimum(top, bottom))
         u, v = (2 * x - x1 - x2) / w, (2 * y - y1 - y2) / h

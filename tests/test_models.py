@@ -1,0 +1,139 @@
+"""The registry: names lead to entries, folders to weights, and a model that cannot run says why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from think2seg import models
+from think2seg.errors import ModelError
+
+
+@pytest.fixture(autouse=True)
+def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    """An empty cache and no hub: nothing may be asked of another host."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(models, "_hub_has", lambda repository: False)
+    monkeypatch.delenv("THINK2SEG_WEIGHTS", raising=False)
+
+
+@pytest.mark.parametrize("name", ["nano", "Think2Seg-RS-3B", "think2seg-rs-7b", "Qwen/Qwen2.5-VL-3B-Instruct"])
+def test_prompters_are_found_by_name_or_repository(name: str) -> None:
+    entry = models.find_prompter(name)
+    assert name.lower() in (entry.name.lower(), entry.source.lower())
+
+
+@pytest.mark.parametrize("name", ["nano", "tiny", "small", "base-plus", "large", "facebook/sam2.1-hiera-large"])
+def test_segmenters_are_found_by_name_or_repository(name: str) -> None:
+    entry = models.find_segmenter(name)
+    assert name in (entry.name, entry.source)
+
+
+def test_an_unknown_name_says_which_there_are() -> None:
+    with pytest.raises(ModelError, match="'medium'.*nano.*Think2Seg-RS-3B"):
+        models.find_prompter("medium")
+    with pytest.raises(ModelError, match="'medium'.*nano.*base-plus"):
+        models.find_segmenter("medium")
+
+
+def test_a_folder_of_a_known_architecture_needs_no_more(tmp_path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
+    assert models.find_prompter(str(tmp_path)).coordinates == "frame"
+    (tmp_path / "config.json").write_text('{"model_type": "qwen3_vl"}')
+    assert models.find_prompter(str(tmp_path)).coordinates == "thousandths"
+
+
+def test_a_folder_of_an_unknown_architecture_must_say_its_coordinates(tmp_path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "other_vl"}')
+    with pytest.raises(ModelError, match=r"other_vl.*think2seg\.json"):
+        models.find_prompter(str(tmp_path))
+    (tmp_path / models.SIDECAR).write_text('{"coordinates": "thousandths", "resize": null, "max_new_tokens": 64}')
+    entry = models.find_prompter(str(tmp_path))
+    assert (entry.coordinates, entry.resize, entry.max_new_tokens) == ("thousandths", None, 64)
+
+
+@pytest.mark.parametrize(
+    "sidecar",
+    ["not json", "[]", '{"coordinates": "guess"}', '{"resize": [840]}', '{"resize": "big"}', '{"max_new_tokens": 0}'],
+)
+def test_a_sidecar_that_makes_no_sense_is_refused(tmp_path, sidecar: str) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
+    (tmp_path / models.SIDECAR).write_text(sidecar)
+    with pytest.raises(ModelError, match=r"think2seg\.json"):
+        models.find_prompter(str(tmp_path))
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path) -> None:
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        models.find_prompter(str(tmp_path))
+    with pytest.raises(ModelError, match="no SAM 2"):
+        models.find_segmenter(str(tmp_path))
+
+
+def test_a_sam_folder_is_known_by_its_file(tmp_path) -> None:
+    (tmp_path / "sam2.1_hiera_base_plus.pt").write_bytes(b"x")
+    assert models.find_segmenter(str(tmp_path)).name == "base-plus"
+    (tmp_path / "sam2.1_hiera_tiny.safetensors").write_bytes(b"x")
+    with pytest.raises(ModelError, match="several"):
+        models.find_segmenter(str(tmp_path))
+    tiny = models.find_segmenter(str(tmp_path / "sam2.1_hiera_tiny.safetensors"))
+    assert (tiny.name, tiny.checkpoint) == ("tiny", "sam2.1_hiera_tiny.safetensors")
+
+
+def test_weights_are_taken_from_the_given_folder(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = models.find_segmenter("small")
+    assert models.local_folder(entry) is None
+    monkeypatch.setenv("THINK2SEG_WEIGHTS", str(tmp_path))
+    for folder in (tmp_path, tmp_path / "sam2.1-hiera-small", tmp_path / "small"):
+        folder.mkdir(exist_ok=True)
+        (folder / entry.checkpoint).write_bytes(b"x")
+        assert models.local_folder(entry) == folder
+    assert models.weights_folder(entry) == tmp_path / "small"
+
+
+def test_a_checkpoint_with_a_missing_shard_is_not_there(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THINK2SEG_WEIGHTS", str(tmp_path))
+    folder = tmp_path / "Think2Seg-RS-3B"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "model-1.safetensors").write_bytes(b"x")
+    assert models.local_folder(models.find_prompter("Think2Seg-RS-3B")) is None
+    (folder / "model-2.safetensors").write_bytes(b"x")
+    assert models.local_folder(models.find_prompter("Think2Seg-RS-3B")) == folder
+
+
+def test_weights_that_cannot_be_had_name_the_ways_out() -> None:
+    with pytest.raises(ModelError, match="small.*THINK2SEG_WEIGHTS.*nano"):
+        models.weights_folder(models.find_segmenter("small"))
+
+
+@pytest.mark.parametrize(
+    ("free", "cached", "hub", "chosen", "reason"),
+    [
+        (0, False, False, "nano", "needs a CUDA GPU"),
+        (4 * models.GIB, True, True, "nano", "4.0 GiB are free"),
+        (24 * models.GIB, False, False, "nano", "not on this machine"),
+        (24 * models.GIB, False, True, "Think2Seg-RS-3B", "will be fetched"),
+        (24 * models.GIB, True, False, "Think2Seg-RS-3B", "weights in"),
+    ],
+)
+def test_auto_takes_the_3b_only_where_it_can_run(monkeypatch, tmp_path, free, cached, hub, chosen, reason) -> None:
+    monkeypatch.setattr(models, "_cuda_bytes", lambda: free)
+    monkeypatch.setattr(models, "_hub_has", lambda repository: hub)
+    if cached:
+        folder = tmp_path / "Think2Seg-RS-3B"
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(b"x")
+        monkeypatch.setenv("THINK2SEG_WEIGHTS", str(tmp_path))
+    entry, why = models.choose_prompter()
+    assert entry.name == chosen and reason in why
+
+
+def test_the_bundled_pair_can_run_here() -> None:
+    assert models.availability(models.find_prompter("nano")).runs
+    assert models.availability(models.find_segmenter("nano")).runs

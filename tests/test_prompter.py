@@ -1,0 +1,156 @@
+"""The prompter: checkpoints in the hub's layout stream, stop, and say their frame; text comes out whole."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import replace
+
+import checkpoints
+import numpy as np
+import pytest
+import torch
+
+from think2seg import models, prompter
+from think2seg.errors import ModelError
+from think2seg.strategy import STRATEGIES
+from think2seg.types import Query
+
+DEFAULT = STRATEGIES["box+2"]
+
+
+def query(width: int = 64, height: int = 48, question: str = "where are the planes?") -> Query:
+    return Query(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8), question)
+
+
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory):
+    return checkpoints.write(tmp_path_factory.mktemp("tiny-qwen"), checkpoints.tiny())
+
+
+@pytest.fixture
+def tiny(tiny_folder) -> prompter.TransformersPrompter:
+    entry = replace(models.find_prompter(str(tiny_folder)), resize=(112, 84), max_new_tokens=24)
+    return prompter.TransformersPrompter(entry, tiny_folder, device="cpu")
+
+
+def test_the_published_3b_shape_streams_in_its_real_frame(tmp_path) -> None:
+    """The 3B configuration cut to two layers, random weights, in the hub's layout, through the name of a folder."""
+    folder = checkpoints.write(tmp_path, checkpoints.published_3b(2))
+    model = prompter.load(str(folder))
+    try:
+        assert model.model.config.text_config.hidden_size == 2048
+        assert "bfloat16" in model.about
+        stop = threading.Event()
+        writing = model.write(query(700, 500), DEFAULT, stop=stop, deadline=None)
+        assert writing.frame == (840, 840)
+        got = []
+        for piece in writing.pieces:
+            got.append(piece)
+            if len(got) == 3:
+                stop.set()
+        assert 3 <= len(got) <= 5  # the stop took effect within a token, or two that were on their way
+    finally:
+        prompter._loaded.clear()
+
+
+def test_the_frame_is_what_the_processor_really_resized_to(tiny_folder) -> None:
+    entry = replace(models.find_prompter(str(tiny_folder)), resize=None, max_new_tokens=1)
+    model = prompter.TransformersPrompter(entry, tiny_folder, device="cpu")
+    frame = model.write(query(99, 101), DEFAULT, stop=threading.Event(), deadline=None).frame
+    assert frame == (112, 112)  # smart_resize: whole multiples of 28, small pictures grow
+
+
+def test_thousandths_are_the_registrys_word(tiny_folder) -> None:
+    entry = replace(models.find_prompter(str(tiny_folder)), coordinates="thousandths", max_new_tokens=1)
+    model = prompter.TransformersPrompter(entry, tiny_folder, device="cpu")
+    assert model.write(query(), DEFAULT, stop=threading.Event(), deadline=None).frame == (1000, 1000)
+
+
+def test_streamed_text_is_what_generate_says_at_once(tiny: prompter.TransformersPrompter) -> None:
+    """Greedy, whatever the checkpoint's own generation configuration asks for."""
+    asked = query()
+    pieces = list(tiny.write(asked, DEFAULT, stop=threading.Event(), deadline=None).pieces)
+    inputs = tiny._inputs(asked, DEFAULT)
+    ids = tiny.model.generate(**inputs, max_new_tokens=24, do_sample=False, repetition_penalty=1.0, temperature=None)
+    expected = tiny.processor.tokenizer.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert "".join(pieces) == expected
+    assert len(pieces) > 1
+
+
+def test_the_model_is_asked_in_the_published_words(tiny: prompter.TransformersPrompter) -> None:
+    inputs = tiny._inputs(query(question="the “red” ship?"), DEFAULT)
+    text = tiny.processor.tokenizer.decode(inputs["input_ids"][0])
+    assert text.startswith("<|im_start|>system\nYou are a remote sensing analysis assistant.")
+    assert text.count("<|image_pad|>") == (112 // 28) * (84 // 28)
+    assert 'Please find "the “red” ship?", identify the target.' in text
+    assert text.endswith("<|im_start|>assistant\n")
+
+
+def test_a_set_stop_and_a_past_deadline_write_next_to_nothing(tiny: prompter.TransformersPrompter) -> None:
+    stop = threading.Event()
+    stop.set()
+    assert list(tiny.write(query(), DEFAULT, stop=stop, deadline=None).pieces) == []
+    late = tiny.write(query(), DEFAULT, stop=threading.Event(), deadline=time.monotonic() - 1)
+    assert len(list(late.pieces)) <= 1
+
+
+def test_closing_the_pieces_frees_the_model(tiny: prompter.TransformersPrompter) -> None:
+    pieces = tiny.write(query(), DEFAULT, stop=threading.Event(), deadline=None).pieces
+    next(pieces)
+    pieces.close()
+    assert not tiny._busy.locked()
+    assert list(tiny.write(query(), DEFAULT, stop=threading.Event(), deadline=None).pieces)
+
+
+def test_an_error_while_generating_reaches_the_reader(tiny: prompter.TransformersPrompter, monkeypatch) -> None:
+    def broken(**_kwargs):
+        raise RuntimeError("the model broke")
+
+    monkeypatch.setattr(tiny.model, "generate", broken)
+    with pytest.raises(RuntimeError, match="the model broke"):
+        list(tiny.write(query(), DEFAULT, stop=threading.Event(), deadline=None).pieces)
+    assert not tiny._busy.locked()
+
+
+def test_running_out_of_gpu_memory_is_told_in_words(tiny: prompter.TransformersPrompter, monkeypatch) -> None:
+    def full(**_kwargs):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(tiny.model, "generate", full)
+    with pytest.raises(ModelError, match="GPU memory"):
+        list(tiny.write(query(), DEFAULT, stop=threading.Event(), deadline=None).pieces)
+
+
+def test_damaged_weights_are_refused_in_words(tiny_folder, tmp_path) -> None:
+    for file in tiny_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes()[: 1000 if file.suffix == ".safetensors" else None])
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        prompter.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["plain words", "Grüße, 東京, 🚁🛰️ and é", "a\nb\n\n  c", "\ufffd stays"])
+def test_spelling_puts_out_every_character_once(tiny: prompter.TransformersPrompter, text: str) -> None:
+    """Byte by byte, so that most characters come in parts; none is shown before it is whole."""
+    out: queue.Queue = queue.Queue()
+    spelling = prompter._Spelling(tiny.processor.tokenizer, out)
+    spelling.put(torch.tensor([[1, 2, 3]]))  # the prompt, which is not text
+    for token in tiny.processor.tokenizer.encode(text, add_special_tokens=False):
+        spelling.put(torch.tensor([token]))
+    spelling.end()
+    pieces = list(out.queue)
+    assert "".join(pieces) == text
+    if "stays" not in text:
+        assert not any("\ufffd" in piece for piece in pieces)
+
+
+def test_replay_stops_at_once_and_can_fail() -> None:
+    stop = threading.Event()
+    replay = prompter.ReplayPrompter("x" * 400, (10, 10), seconds=60)
+    pieces = replay.write(query(), DEFAULT, stop=stop, deadline=None).pieces
+    threading.Timer(0.2, stop.set).start()
+    assert len("".join(pieces)) < 400
+    failing = prompter.ReplayPrompter("text", (10, 10), fail=ModelError("no"))
+    with pytest.raises(ModelError, match="no"):
+        list(failing.write(query(), DEFAULT, stop=threading.Event(), deadline=None).pieces)

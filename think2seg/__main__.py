@@ -1,0 +1,176 @@
+"""The command line: `python -m think2seg segment IMAGE QUESTION` and `python -m think2seg models`.
+
+A door: it maps events to a terminal and errors to exit codes. Thoughts and progress go to stderr, results to stdout.
+Exit 0 also for "nothing here"; 2 for bad input or an answer that cannot be read; 3 for a model that cannot run here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from think2seg.errors import AnswerError, ModelError, Think2SegError
+from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
+from think2seg.types import Finished, MaskReady, PromptFound, Result, Thinking
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except AnswerError as error:
+        came = " ".join(error.text.split())
+        _say(f"think2seg: the answer cannot be read. {error.why}")
+        _say(f"It reads: {came[:400]}{'…' if len(came) > 400 else ''}" if came else "The prompter wrote nothing.")
+        return 2
+    except ModelError as error:
+        _say(f"think2seg: {error}")
+        return 3
+    except Think2SegError as error:
+        _say(f"think2seg: {error}")
+        return 2
+    except KeyboardInterrupt:
+        _say("think2seg: stopped.")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m think2seg",
+        description="Ask an aerial image a question, in plain words; get a thought, prompts and masks.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    segment = commands.add_parser("segment", help="answer one question about one image")
+    segment.add_argument("image", metavar="IMAGE", help="PNG, JPEG, WebP, BMP, TIFF or GeoTIFF")
+    segment.add_argument("question", metavar="QUESTION", help='plain words, such as "where could a helicopter land?"')
+    segment.add_argument(
+        "--prompter", default="auto", metavar="auto|NAME|DIR", help="a name of `models`, or a folder (default: auto)"
+    )
+    segment.add_argument(
+        "--segmenter", default="auto", metavar="NAME", help="nano, tiny, small, base-plus, large (default: auto)"
+    )
+    segment.add_argument(
+        "--strategy",
+        default=DEFAULT_STRATEGY,
+        metavar="NAME",
+        help=f"what each instance is pointed at with: {', '.join(STRATEGIES)} (default: {DEFAULT_STRATEGY})",
+    )
+    segment.add_argument(
+        "--negatives",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="send negative points to the segmenter, if the strategy has any (default: yes)",
+    )
+    segment.add_argument("--out", type=Path, metavar="DIR", help="write result.json, mask.png and overlay.png there")
+    segment.add_argument("--json", action="store_true", help="print the result as exactly one JSON document")
+    segment.set_defaults(run=_segment)
+
+    models = commands.add_parser("models", help="list the known models, and whether they can run here")
+    models.set_defaults(run=_models)
+    return parser
+
+
+def _segment(options: argparse.Namespace) -> int:
+    from think2seg import images, pipeline, record
+
+    if options.out is not None:
+        _check_writable(options.out)
+    pipeline.find_strategy(options.strategy)
+    picture = images.load(options.image)  # before any model: a bad file should not cost a minute
+    line = pipeline.load(
+        options.prompter, options.segmenter, strategy=options.strategy, negatives=options.negatives
+    )
+    _say(f"prompter: {line.prompter.about}\nsegmenter: {line.segmenter.about}\n")
+    result: Result | None = None
+    try:
+        for event in line.steps(picture, options.question):
+            if isinstance(event, Thinking):
+                sys.stderr.write(_plain(event.delta))
+            elif isinstance(event, PromptFound):
+                _say(f"\n  object {event.index + 1}: prompt found", end="")
+            elif isinstance(event, MaskReady):
+                _say(f"\n  object {event.mask.prompt + 1}: mask of {event.mask.area} pixels", end="")
+            elif isinstance(event, Finished):
+                result = event.result
+            sys.stderr.flush()
+    finally:
+        _say("")
+    assert result is not None
+    document = record.document(result, options.image)
+    if options.out is not None:
+        from think2seg import overlay
+
+        content = json.dumps(document, ensure_ascii=False, indent=1).encode()
+        record.write_atomically(options.out / "result.json", content)
+        record.write_atomically(options.out / "mask.png", record.mask_png(result))
+        record.write_atomically(options.out / "overlay.png", record.png(overlay.draw(result)))
+    if options.json:
+        print(json.dumps(document, ensure_ascii=False))
+    else:
+        print(_summary(result, options.out))
+    return 0
+
+
+def _check_writable(folder: Path) -> None:
+    from think2seg.errors import QueryError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise QueryError(f"--out {folder} cannot be made a folder: {error.strerror}. Give another one.") from error
+    if not os.access(folder, os.W_OK):
+        raise QueryError(f"--out {folder} cannot be written to. Give another folder.")
+
+
+def _summary(result: Result, out: Path | None) -> str:
+    lines: list[str] = []
+    if result.nothing_here:
+        lines.append("Nothing here: the prompter found nothing that answers the question.")
+    else:
+        pixels = int(result.mask.sum())
+        share = pixels / result.mask.size
+        objects = "1 object" if len(result.masks) == 1 else f"{len(result.masks)} objects"
+        lines.append(f"{objects}, {pixels} pixels ({share:.1%} of the image).")
+        for number, (sent, mask) in enumerate(zip(result.sent, result.masks, strict=True), start=1):
+            box = "no box" if sent.box is None else "box " + " ".join(f"{v:.0f}" for v in sent.box)
+            lines.append(f"  {number}. {box}, {mask.area} pixels, score {mask.score:.2f}")
+    lines += [f"Note: {warning}" for warning in result.answer.warnings]
+    lines.append(f"{result.prompter} + {result.segmenter}, {result.strategy}, {result.timing.total_s:.1f} s")
+    if out is not None:
+        lines.append(f"Written: {out / 'result.json'}, {out / 'mask.png'}, {out / 'overlay.png'}")
+    return "\n".join(lines)
+
+
+def _models(_options: argparse.Namespace) -> int:
+    from think2seg import models
+
+    for title, entries, choose in (
+        ("Prompters", models.PROMPTERS, models.choose_prompter),
+        ("Segmenters", models.SEGMENTERS, models.choose_segmenter),
+    ):
+        print(title)
+        for entry in entries:
+            can = models.availability(entry)
+            print(f"  {entry.name:<16} {'runs here' if can.runs else 'cannot run here'}: {can.why}")
+            print(f"  {'':<16} {entry.about}")
+        print(f"  {'auto':<16} {choose()[1]}\n")
+    return 0
+
+
+def _plain(text: str) -> str:
+    """Model text for a terminal: no control characters, which could move the cursor or worse."""
+    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _say(text: str, end: str = "\n") -> None:
+    sys.stderr.write(_plain(text) + end)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""A result as a document (`result.json`, schema 1) and back: what the command line writes and the examples replay.
+
+All coordinates in it are pixels of the source image; masks are COCO run lengths (column by column, compressed). It
+does not know models or pages.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from think2seg.types import Answer, Completion, Mask, Prompt, Query, Result, Timing
+
+SCHEMA = 1
+
+
+def rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """(H, W) bool as COCO's compressed run lengths: `{"size": [h, w], "counts": text}`."""
+    from pycocotools import mask as coco
+
+    encoded = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": [int(v) for v in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
+
+
+def from_rle(encoded: dict[str, Any]) -> NDArray[np.bool_]:
+    """The (H, W) bool mask that `rle` made `encoded` from."""
+    from pycocotools import mask as coco
+
+    return np.asarray(coco.decode({"size": encoded["size"], "counts": encoded["counts"].encode("ascii")}), dtype=bool)
+
+
+def document(result: Result, path: str) -> dict[str, Any]:
+    """`result` as a document that `json.dumps` takes.
+
+    An instance's box and points are what was *sent* to the segmenter, so that its mask can be made again from them;
+    what the model wrote stays in `text`, in pixels of `frame`.
+    """
+    width, height = result.query.size
+    return {
+        "schema": SCHEMA,
+        "image": {"path": path, "width": width, "height": height},
+        "question": result.query.question,
+        "prompter": result.prompter,
+        "segmenter": result.segmenter,
+        "strategy": result.strategy,
+        "thought": result.answer.thought,
+        "text": result.completion.text,
+        "frame": list(result.completion.frame),
+        "nothing_here": result.nothing_here,
+        "instances": [
+            {
+                "box": None if sent.box is None else [_short(v) for v in sent.box],
+                "positive": [[_short(x), _short(y)] for x, y in sent.positive],
+                "negative": [[_short(x), _short(y)] for x, y in sent.negative],
+                "score": round(mask.score, 4),
+                "area_px": mask.area,
+                "rle": rle(mask.pixels),
+            }
+            for sent, mask in zip(result.sent, result.masks, strict=True)
+        ],
+        "warnings": list(result.answer.warnings),
+        "timing": {
+            "first_token_s": _seconds(result.timing.first_token_s),
+            "first_mask_s": _seconds(result.timing.first_mask_s),
+            "total_s": _seconds(result.timing.total_s),
+        },
+    }
+
+
+def from_document(held: dict[str, Any], image: NDArray[np.uint8]) -> Result:
+    """The result that `document` described, on its `image`, (H, W, 3) uint8 RGB. Raises `ValueError`, `KeyError`."""
+    if held["schema"] != SCHEMA:
+        raise ValueError(f"A document of schema {SCHEMA} was expected; this one is {held['schema']!r}.")
+    size = (held["image"]["width"], held["image"]["height"])
+    query = Query(image, held["question"])
+    if query.size != size:
+        raise ValueError(f"The document is about an image of {size}; this one is {query.size}.")
+    prompts = tuple(
+        Prompt(
+            box=None if i["box"] is None else tuple(i["box"]),
+            positive=tuple(map(tuple, i["positive"])),
+            negative=tuple(map(tuple, i["negative"])),
+        )
+        for i in held["instances"]
+    )
+    return Result(
+        query=query,
+        completion=Completion(held["text"], tuple(held["frame"])),
+        answer=Answer(held["thought"], prompts, tuple(held["warnings"])),
+        masks=tuple(Mask(from_rle(i["rle"]), i["score"], n) for n, i in enumerate(held["instances"])),
+        sent=prompts,
+        prompter=held["prompter"],
+        segmenter=held["segmenter"],
+        strategy=held["strategy"],
+        timing=Timing(**held["timing"]),
+    )
+
+
+def mask_png(result: Result) -> bytes:
+    """The union of the masks as a PNG of 0 and 255, one channel, at the source image's size."""
+    return png(result.mask.astype(np.uint8) * 255)
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """(H, W) or (H, W, 3) uint8 as a PNG file's bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` beside `path` and rename it there, so that nobody ever sees half a file."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def _short(value: float) -> float | int:
+    """A coordinate to a hundredth of a pixel, whole if it is whole."""
+    rounded = round(value, 2)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
