@@ -81,6 +81,7 @@ def _segment(options: argparse.Namespace) -> int:
 
     if options.out is not None:
         _check_writable(options.out)
+    pipeline.checked_question(options.question)
     pipeline.find_strategy(options.strategy)
     picture = images.load(options.image)  # before any model: a bad file should not cost a minute
     line = pipeline.load(

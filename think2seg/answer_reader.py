@@ -110,6 +110,7 @@ class Reader:
         self._thought_over = False  # </think> has come
         self._fenced = False
         self._regions = 0  # how many <answer> have come
+        self._answered = False  # an <answer> has come, after the thought
         self._opening = ""  # how the last <answer> begins, for messages
         self._untidy: list[str] = []  # what is wrong with the tags
         # The thought, and text that is part of it if what seemed to end it did not.
@@ -271,7 +272,7 @@ class Reader:
             self._end_thought()
         elif name == "think":
             self._thinking, self._answering, self._thought_over, self._withheld = True, False, False, None
-            self._space.append("\n")  # between this thought and one before it
+            self._space = ["\n"]  # between this thought and one before it
         elif closing:
             self._answering = False
             self._keep(written)
@@ -282,6 +283,7 @@ class Reader:
                 self._withheld = []
             self._keep(written)
             self._thinking, self._answering, self._opening, self._other = False, True, "", ""
+            self._answered = True
             self._regions += 1
 
     def _end_thought(self) -> None:
@@ -293,7 +295,7 @@ class Reader:
             for piece in withheld or ():
                 self._think(piece)
             self._thought_over = True
-            self._whole, self._unfinished, self._other, self._opening = None, None, "", ""
+            self._whole, self._unfinished, self._other, self._answered = None, None, "", False
             self._untidy.clear()
 
     # Lists and objects ---------------------------------------------------------------------------------------
@@ -404,8 +406,9 @@ class Reader:
         elif values.top == []:
             self._empty_list(attempt)
         else:
-            kind = "an object" if attempt.bare else "a list"
-            self._other = f"The answer is {kind} without a box or points: it reads {quoted(values.top)}."
+            if attempt.region or values.keyed:
+                kind = "an object" if attempt.bare else "a list"
+                self._other = f"The answer is {kind} without a box or points: it reads {quoted(values.top)}."
             self._prose(self._release())
 
     def _empty_list(self, attempt: _Attempt) -> None:
@@ -434,7 +437,8 @@ class Reader:
             else:
                 attempt.fault = attempt.fault or where
         else:
-            self._other = "" if step is Step.CUT else where
+            if step is Step.BROKEN:
+                self._other = where
             self._prose(self._release())
 
     def _leave(self, attempt: _Attempt) -> None:
@@ -473,7 +477,7 @@ class Reader:
             return "The text ends in the thought, before an answer."
         if self._other:
             return self._other
-        if self._regions:
+        if self._answered:
             said = self._opening.strip()
             if self._answering and (not said or _LIST_BEGUN.match(said)):
                 return "The answer was cut off before its first instance was whole."

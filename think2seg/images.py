@@ -302,7 +302,10 @@ def _load_tiff(data: bytes, name: str, limits: Limits) -> Picture:
             if geo and missing:
                 notes.append("The file's georeference was left out: rasterio is not installed.")
             elif geo:
-                georef = read_raster(data, name, limits, notes, pixels=False)[1]
+                try:
+                    georef = read_raster(data, name, limits, notes, pixels=False)[1]
+                except ValueError as error:  # the picture itself may well be sound
+                    notes.append(f"The file's georeference cannot be read and was left out: {error}.")
             picture = Picture(_from_pil(image, name, notes), georef, (), name)
         elif missing:
             raise ImageError(f"{name} is a TIFF of more bands or bits than 8-bit gray or colour; {_NO_RASTERIO}.")

@@ -58,6 +58,16 @@ def find_strategy(name: str | Strategy) -> Strategy:
     return STRATEGIES[name]
 
 
+def checked_question(question: str) -> str:
+    """`question` without blanks around it. Raises `QueryError` if nothing is left, or too much."""
+    asked = question.strip()
+    if not asked:
+        raise QueryError("The question is empty. Ask in plain words what to find, such as “the storage tanks”.")
+    if len(asked) > LONGEST_QUESTION:
+        raise QueryError(f"The question has {len(asked)} characters; at most {LONGEST_QUESTION} are read. Shorten it.")
+    return asked
+
+
 @dataclass
 class _Run:
     """What one question has come to so far."""
@@ -186,14 +196,9 @@ class Pipeline:
 
     def query(self, image: Source, question: str) -> tuple[Query, tuple[str, ...]]:
         """The query, and what was done to the file to make a picture of it. Raises `ImageError`, `QueryError`."""
-        if not question.strip():
-            raise QueryError("The question is empty. Ask in plain words what to find, such as “the storage tanks”.")
-        if len(question) > LONGEST_QUESTION:
-            raise QueryError(
-                f"The question has {len(question)} characters; at most {LONGEST_QUESTION} are read. Shorten it."
-            )
+        asked = checked_question(question)
         picture = image if isinstance(image, images.Picture) else images.load(image)
-        return Query(picture.pixels, question.strip()), picture.notes
+        return Query(picture.pixels, asked), picture.notes
 
     def _read(self, reader: Reader, piece: str, writing: Writing, query: Query, run: _Run) -> Iterator[Event]:
         for read in reader.feed(piece):
@@ -296,10 +301,14 @@ def load(
 
     Raises `ModelError`, `QueryError` (an unknown strategy).
     """
+    from think2seg import models
     from think2seg import prompter as prompters
     from think2seg import segmenter as segmenters
 
     asked = find_strategy(strategy)
+    for name, find in ((prompter, models.find_prompter), (segmenter, models.find_segmenter)):
+        if name != "auto":
+            find(name)  # a name that is not known should not cost the other's loading
     return Pipeline(
         prompters.load(prompter, device=device),
         segmenters.load(segmenter, device=device),

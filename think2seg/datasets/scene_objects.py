@@ -82,10 +82,8 @@ def storage_tank(b: Brush, rng: Random) -> None:
         dx, dy = b.canvas.sun
         back = np.array([dx, dy]) * 0.09
         c, s = math.cos(-b.angle), math.sin(-b.angle)
-        b.detail(
-            circle(0.0, 0.0, 0.36) + (c * back[0] - s * back[1], s * back[0] + c * back[1]),
-            mix(wall, (120, 124, 128), 0.3),
-        )
+        moved = np.array((c * back[0] - s * back[1], s * back[0] + c * back[1]))
+        b.detail(circle(0.0, 0.0, 0.36) + moved, mix(wall, (120, 124, 128), 0.3))
     else:
         b.detail(circle(0.0, 0.0, 0.44), wall)
         a = math.atan2(-b.canvas.sun[1], -b.canvas.sun[0]) - b.angle

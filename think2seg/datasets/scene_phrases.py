@@ -91,38 +91,38 @@ SPATIAL: dict[str, tuple[str, ...]] = {
     "in the upper left": (
         "the {n} in the upper left", "the {n} in the top left quarter", "segment the {n} at the upper left",
         "find the {n} at the top left", "show the {n} in the upper left part",
-        "the {n} up in the left corner region",
+        "point to the {n} at the top left",
     ),
     "in the upper right": (
         "the {n} in the upper right", "the {n} in the top right quarter",
         "segment the {n} at the upper right", "find the {n} at the top right",
-        "show the {n} in the upper right part", "the {n} up in the right corner region",
+        "show the {n} in the upper right part", "point to the {n} at the top right",
     ),
     "in the lower left": (
         "the {n} in the lower left", "the {n} in the bottom left quarter",
         "segment the {n} at the lower left", "find the {n} at the bottom left",
-        "show the {n} in the lower left part", "the {n} down in the left corner region",
+        "show the {n} in the lower left part", "point to the {n} at the bottom left",
     ),
     "in the lower right": (
         "the {n} in the lower right", "the {n} in the bottom right quarter",
         "segment the {n} at the lower right", "find the {n} at the bottom right",
-        "show the {n} in the lower right part", "the {n} down in the right corner region",
+        "show the {n} in the lower right part", "point to the {n} at the bottom right",
     ),
     "in the left half": (
         "the {n} in the left half", "the {n} on the left side", "segment the {n} in the left half",
-        "find the {n} on the left", "all of the {n} left of the middle",
+        "find the {n} on the left", "the {n} left of the middle",
     ),
     "in the right half": (
         "the {n} in the right half", "the {n} on the right side", "segment the {n} in the right half",
-        "find the {n} on the right", "all of the {n} right of the middle",
+        "find the {n} on the right", "the {n} right of the middle",
     ),
     "in the upper half": (
         "the {n} in the upper half", "the {n} in the top half", "segment the {n} in the upper half",
-        "find the {n} in the upper part", "all of the {n} above the middle",
+        "find the {n} in the upper part", "the {n} above the middle",
     ),
     "in the lower half": (
         "the {n} in the lower half", "the {n} in the bottom half", "segment the {n} in the lower half",
-        "find the {n} in the lower part", "all of the {n} below the middle",
+        "find the {n} in the lower part", "the {n} below the middle",
     ),
     "nearest": (
         "the {one} nearest the {other}", "the {one} closest to the {other}",

@@ -127,8 +127,11 @@ class _Asker:
         return SceneQuestion(text, kind, category, targets, reasons, self.unseen)
 
 
-def relations(objects: Sequence[SceneObject], category: str, size: int) -> list[tuple[str, tuple[int, ...], str]]:
-    """(relation, targets, other category) for every spatial relation that is clear among the category's objects."""
+def relations(
+    objects: Sequence[SceneObject], category: str, size: int, doubtful: frozenset[str] = frozenset()
+) -> list[tuple[str, tuple[int, ...], str]]:
+    """(relation, targets, other category) for every clear spatial relation among the category's objects; none is
+    measured from a `doubtful` category."""
     own = [i for i, o in enumerate(objects) if o.category == category]
     found: list[tuple[str, tuple[int, ...], str]] = []
     boxes = np.array([objects[i].box for i in own])
@@ -150,7 +153,7 @@ def relations(objects: Sequence[SceneObject], category: str, size: int) -> list[
         first((-np.log(area),), math.log(1.35), "largest")
         first((np.log(area),), math.log(1.35), "smallest")
         first((np.hypot(*(centres - 0.5).T),), 0.08, "central")
-        for kind in sorted({o.category for o in objects} - {category}):
+        for kind in sorted({o.category for o in objects} - {category} - doubtful):
             others = [o for o in objects if o.category == kind]
             if len(others) == 1:
                 first((_gaps(objects, own, others[0]) / size,), 0.06, "nearest")
@@ -225,7 +228,7 @@ def ask(
                 return
             question = who.implicit(category, targets[category])
         elif kind == "spatial":
-            clear = relations(objects, category, size)
+            clear = relations(objects, category, size, doubtful)
             if not clear:
                 return
             relation, hits, other = clear[int(rng.integers(len(clear)))]

@@ -134,3 +134,15 @@ def keep_labels(component: Any, masks: dict[int, NDArray[np.bool_]], size: Size)
     buffer = io.BytesIO()
     Image.fromarray(numbers[labels]).save(buffer, "PNG", compress_level=3)
     return keep(component, buffer.getvalue(), "masks.png")
+
+
+def strip(items: list[dict[str, str]], **layout: Any) -> Any:
+    """The examples as a row of cards. Event `chosen`: `{"name": …}` of a card that was pressed."""
+    return gr.HTML(
+        html_template=_read("examples.html"),
+        css_template=_read("examples.css"),
+        js_on_load=_read("examples.js"),
+        apply_default_css=False,
+        items=items,
+        **layout,
+    )

@@ -282,10 +282,8 @@ class Photos:
             if kind == "absent":
                 category = missing[int(rng.integers(len(missing)))]
                 form = ("explicit", "explicit", "implicit", "implicit", "counting", "spatial")[int(rng.integers(6))]
-                one = question(rng, form, category, (), "", False)
-                if form == "spatial":
-                    relation = str(rng.choice([r for r in SPATIAL if r != "nearest"]))
-                    one = question(rng, form, category, (), relation, bool(rng.random() < 0.5))
+                relation = str(rng.choice([r for r in SPATIAL if r != "nearest"])) if form == "spatial" else ""
+                one = question(rng, form, category, (), relation, bool(rng.random() < 0.5))
                 one = Asked(one.text, "absent", category, (), one.reasons)
             else:
                 category = present[int(rng.integers(len(present)))]

@@ -75,17 +75,17 @@ def plural(category: str) -> str:
 def corpus() -> Iterator[str]:
     """Every wording for training with every name, the thoughts' words, and the outside things."""
     for n in range(NUMBERS):
-        yield from [str(n)] * 40_000
+        yield from [str(n)] * 1500
     for category in CATEGORIES:
         for name in NAMES[category][0]:
-            yield from [f" {name}"] * 20_000
+            yield from [f" {name}"] * 3000
         for one, many in NAMES[category]:
             for pool in (EXPLICIT, EXPLICIT_ONE, COUNTING, *SPATIAL.values()):
                 for form in split(pool, False):
                     yield form.format(one=one, many=many, n=many, other="bridge")
         for text in split(IMPLICIT[category], False):
             yield from [text] * 8
-        yield from [f" since {REASONS[category]}."] * 200
+        yield from [f" since {REASONS[category]}."] * 100
     for category, words in phrases.WORDS.items():
         for one, many in words.names:
             for form in (*phrases.EXPLICIT, *phrases.COUNTING):
@@ -94,8 +94,8 @@ def corpus() -> Iterator[str]:
     for word in phrases.OUTSIDE:
         yield from [f" {word}", f" {word}s"] * 6
     yield from [text for text in phrases.OUTSIDE_IMPLICIT for _ in range(6)]
-    frequent = " ".join((*_PLACES, *_WORDS.values(), "The question asks for since and I see no nothing to mark here pick more than the largest spread over the image so there is of that kind, : . something that I do not know"))
-    yield from [frequent] * 3000
+    frequent = " ".join((*_PLACES, *_WORDS.values(), "The question asks for since and I see no nothing to mark here pick more than the largest spread over the image so there is of that kind, : . something that I do not know by sight", "system\nuser\nassistant\n"))
+    yield from [frequent] * 1000
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

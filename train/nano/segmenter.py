@@ -42,7 +42,7 @@ class Recipe:
     lr: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 150
-    coarse: float = 0.62
+    coarse: float = 0.58
     coarse_size: int = 256
     coarse_batch: int = 8
     fine_batch: int = 3
@@ -174,7 +174,7 @@ class Run:
         self.rng = np.random.default_rng(recipe.seed)
         self.config = json.loads(CONFIG.read_text())
         self.model = build_nano(self.config)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         other = [p for p in self.model.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": other, "weight_decay": 0.0}]
@@ -195,6 +195,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
             "rng": self.rng.bit_generator.state,
             "torch_rng": torch.get_rng_state(),
         }
@@ -210,13 +211,13 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.cpu_seconds = state["step"], state["seconds"], state["cpu_seconds"]
         self.rng.bit_generator.state = state["rng"]
         torch.set_rng_state(state["torch_rng"])
         return True
 
     def one_step(self, streams: list[data.Stream], shares: list[float]) -> dict[str, float]:
-        recipe, started = self.recipe, time.monotonic()
+        recipe, started, cpu_started = self.recipe, time.monotonic(), time.process_time()
         fine = self.progress >= recipe.coarse
         size = int(self.config["image_size"]) if fine else recipe.coarse_size
         if self.model.image_size != size:
@@ -242,6 +243,7 @@ class Run:
                 self.average[key].lerp_(value, 1 - decay)
         self.step += 1
         self.seconds += time.monotonic() - started
+        self.cpu_seconds += time.process_time() - cpu_started
         return {**parts, "loss": loss.item(), "lr": lr}
 
 
@@ -266,7 +268,8 @@ def train(args: argparse.Namespace) -> None:
         count += 1
         if run.step % 50 == 0:
             means = " ".join(f"{key} {value / count:.4g}" for key, value in sums.items())
-            print(f"step {run.step} min {run.seconds / 60:.1f} size {run.model.image_size} {means}", flush=True)
+            clock = f"min {run.seconds / 60:.1f} cpu {run.cpu_seconds / 60:.1f}"
+            print(f"step {run.step} {clock} size {run.model.image_size} {means}", flush=True)
             sums, count = {}, 0
         if run.seconds - saved > 180:
             run.save()
@@ -288,7 +291,8 @@ def export(args: argparse.Namespace) -> None:
     save_file(tensors, str(part), metadata={"format": "pt", "step": str(state["step"])})
     part.chmod(0o644)
     part.replace(args.assets / "model.safetensors")
-    print(f"{args.assets / 'model.safetensors'}: step {state['step']}, {state['seconds'] / 60:.1f} minutes")
+    spent = f"{state['seconds'] / 60:.1f} minutes, of them {state['cpu_seconds'] / 60:.1f} of CPU"
+    print(f"{args.assets / 'model.safetensors'}: step {state['step']}, {spent}")
 
 
 def main() -> None:

@@ -1,0 +1,148 @@
+"""Who may import whom. One-way arrows between the rooms, and a light `import think2seg`, checked on the source."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "think2seg"
+
+# A room may import the rooms named here (and itself), wherever in the file the import stands.
+ROOMS: dict[str, set[str]] = {
+    "types": set(),
+    "errors": set(),
+    "strategy": {"types"},
+    "answer": {"types", "errors", "strategy"},
+    "images": {"types", "errors", "geo"},
+    "geo": {"types", "errors"},
+    "overlay": {"types"},
+    "metrics": set(),
+    "record": {"types"},
+    "datasets": {"types", "errors", "images"},
+    "models": {"errors"},
+    "prompter": {"types", "errors", "answer", "strategy", "models"},
+    "segmenter": {"types", "errors", "models"},
+    "pipeline": {
+        "types", "errors", "strategy", "answer", "images", "overlay", "metrics", "record", "models", "prompter",
+        "segmenter",
+    },
+    "studio": {
+        "types", "errors", "strategy", "answer", "images", "geo", "overlay", "record", "models", "prompter",
+        "segmenter", "pipeline",
+    },
+    "__main__": {
+        "types", "errors", "strategy", "answer", "images", "geo", "overlay", "record", "models", "prompter",
+        "segmenter", "pipeline",
+    },
+    "__init__": {"errors", "pipeline", "types"},
+}  # fmt: skip
+
+# Files that are a room's back room, by the room they belong to.
+BACK_ROOMS = {"answer_json": "answer", "answer_reader": "answer", "rasters": "images", "sam2_nano": "segmenter"}
+
+# What a room may take from outside the standard library; every other room: numpy only.
+OUTSIDE: dict[str, set[str]] = {
+    "types": {"numpy"},
+    "errors": set(),
+    "strategy": set(),
+    "answer": set(),
+    "images": {"numpy", "PIL", "rasterio", "cv2"},
+    "geo": {"numpy", "rasterio", "pyproj"},
+    "overlay": {"numpy", "cv2", "PIL"},
+    "metrics": {"numpy"},
+    "record": {"numpy", "PIL", "pycocotools"},
+    "datasets": {"numpy", "cv2"},
+    "models": {"torch", "huggingface_hub"},
+    "prompter": {"torch", "transformers", "PIL", "safetensors"},
+    "segmenter": {"torch", "sam2", "numpy", "cv2", "safetensors"},
+    "pipeline": {"numpy", "PIL"},
+    "studio": {"gradio", "gradio_client", "numpy", "PIL"},
+    "__main__": set(),
+    "__init__": set(),
+}
+
+NAMES_OF_NOTHING = {"utils", "util", "common", "helpers", "helper", "core", "base", "misc", "tools"}
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    top = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return BACK_ROOMS.get(top, top)
+
+
+def imported(path: Path) -> set[str]:
+    """The full names of the modules that `path` imports, at any depth of the file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports relatively; rooms are named in full"
+            names.add(node.module or "")
+            if node.module == "think2seg":
+                names.update(f"think2seg.{alias.name}" for alias in node.names)
+    return names
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_arrows_point_one_way(path: Path) -> None:
+    here = room(path)
+    assert here in ROOMS, f"{path.name} is a room that the plan does not know"
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "think2seg" and len(parts) > 1:
+            other = BACK_ROOMS.get(parts[1], parts[1])
+            assert other == here or other in ROOMS[here], f"{here} must not import {other}"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_take_only_what_is_theirs_from_outside(path: Path) -> None:
+    for name in imported(path):
+        top = name.split(".")[0]
+        if top in sys.stdlib_module_names or top in ("think2seg", "__future__"):
+            continue
+        assert top in OUTSIDE[room(path)], f"{room(path)} must not import {top}"
+
+
+def test_the_package_never_imports_the_trainer_or_the_door() -> None:
+    for path in files():
+        assert not {name.split(".")[0] for name in imported(path)} & {"train", "app", "tests"}
+
+
+def test_names_are_nouns_of_the_field() -> None:
+    for folder in (PACKAGE, ROOT / "train"):
+        for path in folder.rglob("*.py"):
+            assert path.stem not in NAMES_OF_NOTHING
+
+
+def test_every_file_says_what_it_is() -> None:
+    for path in [*files(), *(ROOT / "train").rglob("*.py"), ROOT / "app.py"]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree) or not tree.body, f"{path} opens without a word"
+
+
+def test_broad_excepts_stand_only_at_doors() -> None:
+    for path in files():
+        if room(path) in ("studio", "__main__"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ExceptHandler):
+                caught = {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)} if node.type else {"BaseException"}
+                assert not caught & {"Exception", "BaseException"}, f"{path.name}:{node.lineno} catches everything"
+
+
+@pytest.mark.parametrize("code", ["import think2seg", "import think2seg.__main__", "import think2seg.pipeline"])
+def test_importing_is_light(code: str) -> None:
+    """A fresh interpreter, so that nothing an earlier test loaded hides it."""
+    heavy = "torch gradio trl rasterio transformers sam2 cv2".split()
+    check = f"import sys; {code}; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

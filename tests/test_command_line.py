@@ -1,0 +1,147 @@
+"""The command line as it is: exit codes, what goes to stdout and stderr, the files of --out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from think2seg import __main__ as command_line
+from think2seg import pipeline, record
+from think2seg.datasets.scenes import scene
+from think2seg.pipeline import Pipeline
+from think2seg.prompter import ReplayPrompter
+
+ROOT = Path(__file__).parent.parent
+
+
+class Squares:
+    """A segmenter that fills the box."""
+
+    name = "squares"
+    about = "fills boxes"
+
+    def encode(self, image):
+        return None
+
+    def segment(self, image, prompts):
+        from think2seg.types import Mask
+
+        masks = []
+        for i, prompt in enumerate(prompts):
+            pixels = np.zeros(image.shape[:2], dtype=bool)
+            x1, y1, x2, y2 = (int(v) for v in prompt.box)
+            pixels[y1:y2, x1:x2] = True
+            masks.append(Mask(pixels, 0.5, i))
+        return masks
+
+
+@pytest.fixture
+def picture(tmp_path) -> str:
+    Image.fromarray(np.full((50, 80, 3), 100, np.uint8)).save(tmp_path / "picture.png")
+    return str(tmp_path / "picture.png")
+
+
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch):
+    """Makes the command line run on a prompter that writes the given text."""
+
+    def set_text(text: str) -> None:
+        def load(prompter="auto", segmenter="auto", **options):
+            return Pipeline(ReplayPrompter(text, (80, 50)), Squares(), **options)
+
+        monkeypatch.setattr(pipeline, "load", load)
+
+    return set_text
+
+
+ANSWER = '<think> Here \x1b[31mit\x1b[0m is. </think>\n<answer>```json[{"bbox_2d": [10, 10, 30, 20]}]```</answer>'
+
+
+def test_the_thought_goes_to_stderr_and_the_summary_to_stdout(says, picture, capsys) -> None:
+    says(ANSWER)
+    assert command_line.main(["segment", picture, "where is it?", "--strategy", "box"]) == 0
+    out, err = capsys.readouterr()
+    assert "1 object, 200 pixels (5.0% of the image)" in out and "Here" not in out
+    assert "Here" in err and "\x1b" not in err  # model text cannot drive the terminal
+
+
+def test_json_is_exactly_one_document(says, picture, capsys, tmp_path) -> None:
+    says(ANSWER)
+    out_folder = tmp_path / "new" / "folder"
+    code = command_line.main(
+        ["segment", picture, "where is it?", "--strategy", "box", "--json", "--out", str(out_folder)]
+    )
+    assert code == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["image"] == {"path": picture, "width": 80, "height": 50}
+    assert document == json.loads((out_folder / "result.json").read_text())
+    assert sorted(p.name for p in out_folder.iterdir()) == ["mask.png", "overlay.png", "result.json"]
+    mask = np.asarray(Image.open(out_folder / "mask.png"))
+    assert mask.shape == (50, 80) and (mask > 0).sum() == 200
+    assert np.array_equal(record.from_rle(document["instances"][0]["rle"]), mask > 0)
+    overlay = np.asarray(Image.open(out_folder / "overlay.png"))
+    assert overlay.shape == (50, 80, 3) and (overlay != 100).any()
+
+
+def test_nothing_here_is_a_success(says, picture, capsys) -> None:
+    says("<think> None. </think>\n<answer>```json[]```</answer>")
+    assert command_line.main(["segment", picture, "a volcano"]) == 0
+    assert "Nothing here" in capsys.readouterr().out
+
+
+def test_an_unreadable_answer_is_exit_2_with_the_text(says, picture, capsys) -> None:
+    says("<think> Hm. </think> I would rather not.")
+    assert command_line.main(["segment", picture, "x"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "cannot be read" in err and "rather not" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["gone.png", "x"], 2, "gone.png"),
+        (["PICTURE", " "], 2, "question is empty"),
+        (["PICTURE", "x", "--strategy", "lasso"], 2, "box+2+neg"),
+        (["PICTURE", "x", "--prompter", "medium"], 3, "Think2Seg-RS-3B"),
+        (["PICTURE", "x", "--prompter", "nano", "--segmenter", "huge"], 3, "base-plus"),
+        (["PICTURE", "x", "--out", "PICTURE"], 2, "--out"),
+    ],
+)
+def test_bad_input_says_what_came_and_the_way_out(picture, capsys, arguments, code, words) -> None:
+    filled = [picture if a == "PICTURE" else a for a in arguments]
+    try:
+        assert command_line.main(["segment", *filled]) == code
+    except SystemExit as stopped:
+        assert stopped.code == code
+    out, err = capsys.readouterr()
+    assert out == "" and words in err and "Traceback" not in err
+
+
+def test_models_says_what_can_run_here_and_why_not(capsys) -> None:
+    assert command_line.main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert "nano" in out and "base-plus" in out and "auto chose" in out
+    assert "Think2Seg-RS-3B  cannot run here: needs a CUDA GPU" in out
+
+
+def test_the_real_thing_from_a_shell(tmp_path) -> None:
+    """The bundled models in a process of their own: one JSON document on stdout, the thought on stderr."""
+    made = scene(7, 336)
+    Image.fromarray(made.image).save(tmp_path / "scene.png")
+    question = next(q.text for q in made.questions if q.kind == "explicit")
+    done = subprocess.run(
+        [sys.executable, "-m", "think2seg", "segment", str(tmp_path / "scene.png"), question, "--json",
+         "--prompter", "nano", "--segmenter", "nano", "--out", str(tmp_path / "out")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["prompter"] == "nano" and document["frame"] == [336, 336]
+    assert document["thought"] and document["thought"].split()[0] in done.stderr
+    assert (tmp_path / "out" / "overlay.png").is_file()

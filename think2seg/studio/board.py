@@ -1,0 +1,267 @@
+"""What the page shows of one question, growing event by event: the thought, the prompts, the masks, one status line.
+
+A live run, a replayed example and a re-run of SAM all tell their story here in the same events, so that the page looks
+the same whoever tells it. It knows the pipeline's events and the canvas, and neither gradio's outputs nor threads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from think2seg.errors import AnswerError, GeoError, Think2SegError
+from think2seg.images import Picture
+from think2seg.strategy import Strategy
+from think2seg.studio.canvas import keep_labels, keep_picture, shown_size, small
+from think2seg.types import Event, Finished, Mask, MaskReady, Prompt, PromptFound, Result, Thinking
+
+_revisions = itertools.count(1)
+
+NOTHING_HERE = "Nothing here: the model looked and found nothing that answers the question."
+OUR_FAULT = "Something went wrong inside the studio; the log has the details. Try again, or reload the page."
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Page event: what is being done now, in words."""
+
+    words: str
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """Page event: the picture that the question is about."""
+
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Page event: the models that will run, in their own words."""
+
+    about: str
+
+
+PageEvent = Event | Stage | Loaded | Opened
+
+
+@dataclass
+class Board:
+    """The state of one question on one page.
+
+    canvas: the component whose cache holds the pictures. cut: what of a prompt is sent to SAM, for the time before the
+    result says so. replayed: nothing runs, so the status says so.
+    """
+
+    canvas: Any
+    strategy: Strategy
+    negatives: bool = True
+    replayed: bool = False
+    refined: bool = False
+    stage: str = "starting"
+    picture: Picture | None = None
+    about: str = ""
+    words: list[str] = field(default_factory=list)
+    prompts: dict[int, Prompt] = field(default_factory=dict)
+    masks: dict[int, Mask] = field(default_factory=dict)
+    result: Result | None = None
+    error: BaseException | None = None
+    started: float = field(default_factory=time.monotonic)
+    _small: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+    _image: dict[str, Any] | None = None
+    _labels: str | None = None
+    _labels_stale: bool = False
+
+    def take(self, event: PageEvent) -> None:
+        """Let `event` change what is shown."""
+        if isinstance(event, Stage):
+            self.stage = event.words
+        elif isinstance(event, Loaded):
+            self.picture = event.picture
+            self._image = keep_picture(self.canvas, event.picture.pixels)
+        elif isinstance(event, Opened):
+            self.about = event.about
+        elif isinstance(event, Thinking):
+            self.words.append(event.delta)
+        elif isinstance(event, PromptFound):
+            for index in [i for i in self.prompts if i >= event.index]:  # the prompter began anew
+                self.prompts.pop(index)
+                self._forget_mask(index)
+            self.prompts[event.index] = self.strategy.cut(event.prompt, negatives=self.negatives) or event.prompt
+        elif isinstance(event, MaskReady):
+            self._add_mask(event.mask.prompt, event.mask)
+        elif isinstance(event, Finished):
+            self.result = event.result
+            self.words = [event.result.answer.thought]
+            self.prompts = dict(enumerate(event.result.sent))
+            self.masks.clear()
+            self._small.clear()
+            self._labels_stale = True
+            for index, mask in enumerate(event.result.masks):
+                self._add_mask(index, mask)
+
+    def fail(self, error: BaseException) -> None:
+        """Let `error` end the question; what was shown so far stays."""
+        self.error = error
+        if isinstance(error, AnswerError) and not "".join(self.words).strip():
+            self.words = [error.text]
+
+    def _add_mask(self, index: int, mask: Mask) -> None:
+        self.masks[index] = mask
+        self._small[index] = small(mask.pixels, shown_size((mask.pixels.shape[1], mask.pixels.shape[0])))
+        self._labels_stale = True
+
+    def _forget_mask(self, index: int) -> None:
+        self.masks.pop(index, None)
+        if self._small.pop(index, None) is not None:
+            self._labels_stale = True
+
+    # --- what the page's parts are told -------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        return self.result is None and self.error is None
+
+    @property
+    def thought(self) -> dict[str, Any]:
+        """The thought component's `said`."""
+        return {"words": "".join(self.words), "live": self.busy and not self.refined}
+
+    @property
+    def scene(self) -> dict[str, Any]:
+        """The canvas's `scene`, coordinates in pixels of the source image; every call has a revision of its own."""
+        if self._labels_stale and self.picture is not None:
+            height, width = self.picture.pixels.shape[:2]
+            self._labels = keep_labels(self.canvas, self._small, shown_size((width, height)))
+            self._labels_stale = False
+        return {
+            "rev": next(_revisions),
+            "image": self._image,
+            "labels": self._labels,
+            "objects": [self._object(i, prompt) for i, prompt in sorted(self.prompts.items())],
+            "summary": self.summary,
+        }
+
+    def _object(self, index: int, prompt: Prompt) -> dict[str, Any]:
+        mask = self.masks.get(index)
+        told = "mask to come" if mask is None else f"{mask.area:,} px · score {mask.score:.2f}"
+        return {
+            "number": index + 1,
+            "box": prompt.box,
+            "positive": prompt.positive,
+            "negative": prompt.negative,
+            "masked": mask is not None,
+            "tip": f"{index + 1} · {told}",
+        }
+
+    @property
+    def phase(self) -> dict[str, str]:
+        """The canvas's `phase`: a name, and words where the picture alone would not say it."""
+        if isinstance(self.error, AnswerError):
+            return {"name": "unreadable", "words": f"The answer cannot be read: {self.error.why}"}
+        if self.error is not None:
+            return {"name": "error", "words": self.trouble}
+        if self.result is None:
+            return {"name": "busy", "words": ""}
+        if self.result.nothing_here:
+            return {"name": "nothing", "words": NOTHING_HERE}
+        return {"name": "done", "words": ""}
+
+    @property
+    def trouble(self) -> str:
+        """The error as a sentence for the page."""
+        if isinstance(self.error, AnswerError):
+            return f"The answer cannot be read: {self.error.why} Its text stays below; try other words."
+        return str(self.error) if isinstance(self.error, Think2SegError) else OUR_FAULT
+
+    @property
+    def summary(self) -> str:
+        """One line on what there is: "2 objects, 3.1 % of the image"."""
+        if self.result is not None and self.result.nothing_here:
+            return "Nothing here."
+        if not self.prompts:
+            return ""
+        if not self._small:
+            return f"{counted(len(self.prompts))}, masks to come"
+        covered = np.zeros_like(next(iter(self._small.values())))
+        for mask in self._small.values():
+            covered |= mask
+        words = f"{counted(len(self.prompts))}, {percent(float(covered.mean()))} of the image"
+        waiting = len(self.prompts) - len(self.masks)
+        return f"{words}, {waiting} of them without a mask yet" if waiting else words
+
+    @property
+    def line(self) -> dict[str, str]:
+        """The status component's `said`."""
+        if self.error is not None:
+            return {"kind": "error", "words": self.trouble}
+        if self.result is not None:
+            return {"kind": "done", "words": self._ending(self.result)}
+        seconds = f"{time.monotonic() - self.started:.1f} s"
+        stage = self.stage
+        waiting = len(self.prompts) - len(self.masks)
+        if self.masks and not self.refined:
+            stage = f"filling in masks: {len(self.masks)} of {len(self.prompts)}" if waiting else (
+                f"pointing: {counted(len(self.prompts))}"
+            )  # fmt: skip
+        elif self.prompts and not self.refined:
+            stage = f"pointing: {counted(len(self.prompts))}"
+        elif self.words and not self.refined:
+            stage = "thinking"
+        return {"kind": "busy", "words": f"{'replaying: ' if self.replayed else ''}{stage} · {seconds}"}
+
+    def _ending(self, result: Result) -> str:
+        timing = result.timing
+        if self.replayed:
+            return (
+                f"replayed, no model ran; recorded with {result.prompter} + SAM {result.segmenter} "
+                f"in {timing.total_s:.1f} s"
+            )
+        if self.refined:
+            return f"SAM only, {timing.total_s:.1f} s with SAM {result.segmenter}; the model was not asked again"
+        parts = [
+            f"{what} {seconds:.1f} s"
+            for what, seconds in (("first word", timing.first_token_s), ("first mask", timing.first_mask_s))
+            if seconds is not None
+        ]
+        return f"done in {timing.total_s:.1f} s" + (f": {', '.join(parts)}" if parts else "")
+
+    def rows(self) -> list[list[Any]]:
+        """The objects as rows: number, box, points, pixels, square metres (blank without a georeference), score."""
+        if self.result is None:
+            return []
+        rows: list[list[Any]] = []
+        for number, (sent, mask) in enumerate(zip(self.result.sent, self.result.masks, strict=True), start=1):
+            box = "none" if sent.box is None else " ".join(f"{v:.0f}" for v in sent.box)
+            points = f"{len(sent.positive)} in, {len(sent.negative)} out" if sent.negative else f"{len(sent.positive)} in"
+            metres = self._square_metres(sent, mask)
+            area = "" if metres is None else f"{metres:,.1f}" if metres < 100 else f"{metres:,.0f}"
+            rows.append([number, box, points, mask.area, area, round(mask.score, 2)])
+        return rows
+
+    def _square_metres(self, sent: Prompt, mask: Mask) -> float | None:
+        if self.picture is None or self.picture.georef is None:
+            return None
+        at = sent.positive[0] if sent.box is None else ((sent.box[0] + sent.box[2]) / 2, (sent.box[1] + sent.box[3]) / 2)
+        try:
+            each = self.picture.georef.pixel_area_m2(at)
+        except GeoError:
+            return None
+        return None if each is None else each * mask.area
+
+
+def counted(number: int) -> str:
+    """ "1 object", "3 objects"."""
+    return "1 object" if number == 1 else f"{number} objects"
+
+
+def percent(share: float) -> str:
+    """A share of 0-1 in percent, with a decimal below ten."""
+    if 0 < share < 0.001:
+        return "less than 0.1 %"
+    return f"{share:.1%}".replace("%", " %") if share < 0.1 else f"{share:.0%}".replace("%", " %")

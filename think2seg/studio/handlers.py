@@ -1,0 +1,454 @@
+"""What happens when somebody does something on the page: show a picture, ask, stop, re-run SAM, replay an example.
+
+Every handler checks its inputs itself, since an API client passes by the page. Long work runs in a thread of its own
+and is told to stop when the handler's generator is closed: by Stop, by a cancelled API call, by a closed tab.
+
+It knows the page's parts by name (`Parts`), gradio's events and the pipeline; nothing of where things stand.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from think2seg import images, models, overlay, record
+from think2seg.errors import ImageError, ModelError, QueryError, Think2SegError
+from think2seg.images import Picture
+from think2seg.pipeline import LONGEST_QUESTION, Pipeline, find_strategy
+from think2seg.prompter import Prompter
+from think2seg.segmenter import Segmenter
+from think2seg.strategy import DEFAULT_STRATEGY, Strategy
+from think2seg.studio import examples
+from think2seg.studio.board import Board, Loaded, Opened, PageEvent, Stage
+from think2seg.studio.canvas import EMPTY_PHASE, EMPTY_SCENE, keep
+from think2seg.types import Finished, Result
+
+_log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 0.25
+"""The longest time between two yields: how late a stop may be seen, and how often the status line ticks."""
+UPDATE_S = 0.1
+"""The shortest time between two yields."""
+REPLAY_S = 2.5
+
+Updates = dict[Any, Any]
+Work = Callable[[threading.Event, Callable[[PageEvent], None]], None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The components that handlers write to."""
+
+    canvas: Any
+    picture: Any
+    raster: Any
+    sources: Any
+    question: Any
+    segment: Any
+    stop: Any
+    status: Any
+    thought: Any
+    results: Any
+    table: Any
+    document: Any
+    files: tuple[Any, Any, Any]
+    prompter: Any
+    segmenter: Any
+    models: Any
+    held: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What a session keeps of its last question."""
+
+    result: Result
+    picture: Picture
+
+
+class Job:
+    """Work in a thread of its own; `batches` hands over what it tells, with a heartbeat, and stops it when closed."""
+
+    def __init__(self, work: Work) -> None:
+        self._told: queue.Queue[PageEvent | BaseException | None] = queue.Queue()
+        self.stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(work,), name="think2seg-studio", daemon=True)
+
+    def _run(self, work: Work) -> None:
+        try:
+            work(self.stop, self._told.put)
+            self._told.put(None)
+        except BaseException as error:  # handed to the page's thread
+            self._told.put(error)
+
+    def batches(self) -> Iterator[list[PageEvent]]:
+        """What was told since the last time, maybe nothing; at most one batch each `UPDATE_S`. Raises what the work did."""
+        self._thread.start()
+        over: BaseException | None = None
+        running = True
+        try:
+            while running:
+                batch: list[PageEvent] = []
+                patience, since = HEARTBEAT_S, time.monotonic()
+                while running and patience > 0:
+                    try:
+                        told = self._told.get(timeout=patience)
+                    except queue.Empty:
+                        break
+                    if told is None or isinstance(told, BaseException):
+                        running, over = False, told
+                    else:
+                        batch.append(told)
+                    patience = UPDATE_S - (time.monotonic() - since)
+                yield batch
+            if over is not None:
+                raise over
+        finally:
+            self.stop.set()
+
+
+class Desk:
+    """The handlers of one page, for all its sessions."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        open_prompter: Callable[[str], Prompter],
+        open_segmenter: Callable[[str], Segmenter],
+        prompters: list[str],
+        segmenters: list[str],
+        examples_by_name: dict[str, examples.Example],
+    ) -> None:
+        self.parts = parts
+        self._open_prompter = open_prompter
+        self._open_segmenter = open_segmenter
+        self._prompters = prompters
+        self._segmenters = segmenters
+        self._examples = examples_by_name
+        self.running = 0
+        """Questions that hold the place of the model now."""
+
+    # --- a picture ------------------------------------------------------------------------------------------------
+
+    def show_picture(self, path: str | None) -> Updates:
+        """A file came into the image tab, or left it."""
+        return {self.parts.raster: None, **self._show(path)} if path else self._show(None)
+
+    def show_raster(self, path: str | None) -> Updates:
+        """A file came into the raster tab, or left it."""
+        return {self.parts.picture: None, **self._show(path)} if path else self._show(None)
+
+    def show_dropped(self, event: gr.EventData) -> Updates:
+        """A file was dropped on the canvas or pasted: it goes into the tab that can show it."""
+        path = str((getattr(event, "_data", None) or {}).get("path", ""))
+        shown = self._show(path)
+        if shown[self.parts.canvas]["phase"]["name"] == "error":
+            return shown
+        p = self.parts
+        is_raster = Path(path).suffix.lower() in (".tif", ".tiff", ".geotiff")
+        return {
+            p.picture: None if is_raster else path,
+            p.raster: path if is_raster else None,
+            p.sources: gr.update(selected="raster" if is_raster else "picture"),
+            **shown,
+        }
+
+    def _show(self, path: str | None) -> Updates:
+        p = self.parts
+        cleared: Updates = {
+            p.held: None,
+            p.results: gr.update(visible=False),
+            p.thought: gr.update(said={"words": "", "live": False}),
+        }
+        if not path:
+            said = {"kind": "idle", "words": "Bring a picture, ask in plain words."}
+            return {**cleared, p.canvas: gr.update(scene=EMPTY_SCENE, phase=EMPTY_PHASE), p.status: gr.update(said=said)}
+        board = Board(p.canvas, find_strategy(DEFAULT_STRATEGY))
+        try:
+            picture = self._load(path)
+            board.take(Loaded(picture))
+        except Exception as error:  # a door
+            self._note(error)
+            board.fail(error)
+            scene = gr.update(scene=EMPTY_SCENE, phase=board.phase)
+            return {**cleared, p.canvas: scene, p.status: gr.update(said=board.line)}
+        ready = {"name": "ready", "words": ""}
+        said = {"kind": "idle", "words": described(picture)}
+        return {**cleared, p.canvas: gr.update(scene=board.scene, phase=ready), p.status: gr.update(said=said)}
+
+    @staticmethod
+    def _load(path: str | None) -> Picture:
+        """The picture in an uploaded file; files elsewhere on the server are nobody's business."""
+        if not path:
+            raise ImageError("There is no picture yet. Drop one on the canvas, paste it, or take an example.")
+        place = Path(path).resolve()
+        if not place.is_relative_to(Path(get_upload_folder()).resolve()):
+            raise ImageError("This file was not uploaded here. Upload the picture, then ask about it.")
+        return _picture(str(place))
+
+    # --- a question -----------------------------------------------------------------------------------------------
+
+    def wait(self) -> Updates:
+        """The question was sent: it may have to wait for others."""
+        p = self.parts
+        said = {"kind": "busy", "words": "waiting for the model"}
+        return {p.status: gr.update(said=said), p.segment: gr.update(interactive=False), p.stop: gr.update(interactive=True)}
+
+    def ask(
+        self,
+        picture: str | None,
+        raster: str | None,
+        question: str,
+        prompter: str,
+        segmenter: str,
+        strategy: str,
+        negatives: bool,
+    ) -> Iterator[Updates]:
+        """Ask about the picture; yields what changed on the page until the result is there."""
+
+        def work(stop: threading.Event, tell: Callable[[PageEvent], None]) -> None:
+            asked = find_strategy(strategy)
+            words = _checked(question)
+            self._check_models(prompter, segmenter)
+            tell(Stage("looking at the picture"))
+            loaded = self._load(raster or picture)
+            tell(Loaded(loaded))
+            tell(Stage("loading the model"))
+            writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
+            tell(Opened(f"{writer.about}\n{filler.about}"))
+            tell(Stage("looking at the picture"))
+            steps = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives)).steps(loaded, words, stop=stop)
+            for event in steps:
+                tell(event)
+
+        known = strategy if isinstance(strategy, str) and strategy in _strategy_names() else DEFAULT_STRATEGY
+        self.running += 1
+        try:
+            yield from self._follow(Board(self.parts.canvas, find_strategy(known), bool(negatives)), work)
+        finally:
+            self.running -= 1
+
+    def stopped(self) -> Updates:
+        """Stop was pressed; gradio has closed the question's generator."""
+        p = self.parts
+        words = "stopped; what was found stays"
+        return {
+            p.status: gr.update(said={"kind": "stopped", "words": words}),
+            p.canvas: gr.update(phase={"name": "stopped", "words": ""}),
+            **self._idle(),
+        }
+
+    # --- SAM alone ------------------------------------------------------------------------------------------------
+
+    def refine(self, held: Held | None, segmenter: str, strategy: str, negatives: bool) -> Iterator[Updates]:
+        """SAM's size, the strategy or the negative points changed: SAM runs again on the stored answer."""
+        p = self.parts
+        if held is None:
+            yield {p.status: gr.skip()}
+            return
+        asked = find_strategy(held.result.strategy)
+
+        def work(stop: threading.Event, tell: Callable[[PageEvent], None]) -> None:
+            wanted = find_strategy(strategy)
+            self._check_models(None, segmenter)
+            if not wanted.can_be_cut_from(asked):
+                raise QueryError(
+                    f"“{wanted.label}” sends more than the stored answer to “{asked.label}” holds. "
+                    "Press Segment to ask again."
+                )
+            tell(Loaded(held.picture))
+            tell(Stage(f"SAM {segmenter} is filling in masks"))
+            started = time.monotonic()
+            filler = self._open_segmenter(segmenter)
+            result = Pipeline(_Nobody(held.result.prompter), filler, strategy=asked).refine(
+                held.result, strategy=wanted, negatives=bool(negatives)
+            )
+            timing = replace(held.result.timing, total_s=time.monotonic() - started)
+            tell(Finished(replace(result, timing=timing)))
+
+        board = Board(p.canvas, asked, bool(negatives), refined=True)
+        board.words = [held.result.answer.thought]
+        yield from self._follow(board, work, before=held)
+
+    # --- examples -------------------------------------------------------------------------------------------------
+
+    def choose(self, event: gr.EventData) -> Iterator[Updates]:
+        """An example was chosen: its picture and question come, and its answer is replayed."""
+        name = (getattr(event, "_data", None) or {}).get("name")
+        p = self.parts
+        example = self._examples.get(name) if isinstance(name, str) else None
+        if example is None:
+            yield {p.status: gr.update(said={"kind": "error", "words": "There is no such example."}), **self._idle()}
+            return
+        path = keep(p.picture, example.picture.read_bytes(), example.picture.name)
+        yield {
+            p.picture: path,
+            p.raster: None,
+            p.sources: gr.update(selected="picture"),
+            p.question: example.question,
+            **self.wait(),
+        }
+
+        def work(stop: threading.Event, tell: Callable[[PageEvent], None]) -> None:
+            picture, result = example.result()
+            tell(Loaded(picture))
+            for read in examples.replay(result, REPLAY_S, stop):
+                tell(read)
+
+        asked = find_strategy(str(example.document["strategy"]))
+        yield from self._follow(Board(p.canvas, asked, replayed=True), work)
+
+    # --- models ---------------------------------------------------------------------------------------------------
+
+    def tell_models(self, prompter: str, segmenter: str) -> Updates:
+        """What the chosen models are and whether they run here, without loading them."""
+        lines: list[str] = []
+        for name, known, find, choose in (
+            (prompter, self._prompters, models.find_prompter, models.choose_prompter),
+            (segmenter, self._segmenters, models.find_segmenter, models.choose_segmenter),
+        ):
+            try:
+                if name not in known:
+                    raise ModelError(f"There is no model called {name!r} here.")
+                if name == "auto":
+                    entry, reason = choose()
+                    lines.append(f"{entry.about} {reason}")
+                else:
+                    found = find(name)
+                    can = models.availability(found)
+                    lines.append(f"{found.about} {'Runs here' if can.runs else 'Cannot run here'}: {can.why}.")
+            except Think2SegError as error:
+                lines.append(str(error))
+        return {self.parts.models: gr.update(said={"kind": "idle", "words": "\n".join(lines)})}
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _check_models(self, prompter: str | None, segmenter: str) -> None:
+        """Only names of the page: the registry would take folders of the server as well."""
+        for name, known, what in ((prompter, self._prompters, "prompter"), (segmenter, self._segmenters, "size of SAM")):
+            if name is not None and name not in known:
+                raise ModelError(f"There is no {what} called {str(name)[:60]!r} here. Known: {', '.join(known)}.")
+
+    def _follow(self, board: Board, work: Work, before: Held | None = None) -> Iterator[Updates]:
+        """Run `work` and yield what changes on the page. `before`: what is kept if the work fails."""
+        p = self.parts
+        yield {
+            p.held: before,
+            p.status: gr.update(said=board.line),
+            p.thought: gr.update(said=board.thought),
+            p.canvas: gr.update(phase=board.phase),
+            p.segment: gr.update(interactive=False),
+            p.stop: gr.update(interactive=True),
+            p.results: gr.skip() if before else gr.update(visible=False),
+        }
+        try:
+            for batch in Job(work).batches():
+                yield self._changes(board, batch)
+        except Exception as error:  # a door: whatever it is, the page stays usable
+            self._note(error)
+            board.fail(error)
+            shown = gr.update(phase=board.phase) if before is None else gr.update(phase={"name": "done", "words": ""})
+            yield {
+                p.status: gr.update(said=board.line),
+                p.thought: gr.update(said=board.thought),
+                p.canvas: shown,
+                **self._idle(),
+            }
+            return
+        if board.result is not None and board.picture is not None:
+            yield {**self._outcome(board, board.result, board.picture), **self._idle()}
+
+    def _changes(self, board: Board, batch: list[PageEvent]) -> Updates:
+        """What `batch` changes: the status ticks always, the rest only when it must."""
+        p = self.parts
+        words, looks = len(board.words), (board.picture, dict(board.prompts), dict(board.masks))
+        about = board.about
+        for event in batch:
+            board.take(event)
+        changes: Updates = {p.status: gr.update(said=board.line)}
+        if len(board.words) != words or board.result is not None:
+            changes[p.thought] = gr.update(said=board.thought)
+        if looks != (board.picture, board.prompts, board.masks) or board.result is not None:
+            phase = board.phase
+            changes[p.canvas] = gr.update(scene=board.scene, phase=phase)
+        if board.about != about:
+            changes[p.models] = gr.update(said={"kind": "idle", "words": board.about})
+        return changes
+
+    def _outcome(self, board: Board, result: Result, picture: Picture) -> Updates:
+        """The table, the document and the files of a finished question."""
+        p = self.parts
+        held = record.document(result, picture.name)
+        text = json.dumps(held, ensure_ascii=False, indent=1)
+        contents = (text.encode(), record.mask_png(result), record.png(overlay.draw(result)))
+        names = ("result.json", "mask.png", "overlay.png")
+        files = {
+            button: gr.update(value=keep(button, content, name), interactive=True)
+            for button, content, name in zip(p.files, contents, names, strict=True)
+        }
+        return {
+            p.held: Held(result, picture),
+            p.table: board.rows(),
+            p.document: text,
+            p.results: gr.update(visible=True),
+            **files,
+        }
+
+    def _idle(self) -> Updates:
+        return {self.parts.segment: gr.update(interactive=True), self.parts.stop: gr.update(interactive=False)}
+
+    @staticmethod
+    def _note(error: BaseException) -> None:
+        if not isinstance(error, Think2SegError):
+            _log.error("A handler of the studio failed", exc_info=error)
+
+
+class _Nobody:
+    """The prompter of a pipeline that only re-runs SAM: it has a name and is never asked."""
+
+    about = ""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def write(self, *_arguments: Any, **_options: Any) -> Any:
+        raise AssertionError("re-running SAM never asks the prompter")
+
+
+@lru_cache(maxsize=2)
+def _picture(path: str) -> Picture:
+    """Uploads lie under a name made of their content, so a path is loaded once while it is looked at."""
+    return images.load(path)
+
+
+def _strategy_names() -> tuple[str, ...]:
+    from think2seg.strategy import STRATEGIES
+
+    return tuple(STRATEGIES)
+
+
+def _checked(question: object) -> str:
+    """The question, if it can be asked at all. Raises `QueryError`."""
+    if not isinstance(question, str) or not question.strip():
+        raise QueryError("The question is empty. Ask in plain words what to find, such as “the storage tanks”.")
+    if len(question) > LONGEST_QUESTION:
+        raise QueryError(f"The question has {len(question)} characters; at most {LONGEST_QUESTION} are read. Shorten it.")
+    return question
+
+
+def described(picture: Picture) -> str:
+    """A picture in one line: its name, size, place on the Earth, and what was done to show it."""
+    height, width = picture.pixels.shape[:2]
+    place = "" if picture.georef is None else f", georeferenced ({picture.georef.crs[:40]})"
+    return " ".join([f"{picture.name}: {width} × {height} pixels{place}.", *picture.notes])

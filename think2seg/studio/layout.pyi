@@ -1,0 +1,209 @@
+"""Where things stand on the page, and which event calls which handler.
+
+Canvas on the left, picture, question, status and reasoning on the right, results and settings below, examples last;
+one column on a narrow screen. It knows gradio and the handlers; no model, no pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from think2seg import models
+from think2seg.pipeline import LONGEST_QUESTION
+from think2seg.prompter import Prompter
+from think2seg.segmenter import Segmenter
+from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
+from think2seg.studio import canvas, examples
+from think2seg.studio.handlers import Desk, Parts
+
+TITLE = "Think2Seg"
+SENTENCE = "Ask an aerial image a question: a vision-language model thinks aloud and points, SAM 2 fills in the pixels."
+NANO = (
+    "The bundled nano models show how all of this works on any machine. They know some twenty kinds of objects and "
+    "plain questions about them; they are not for measurements or decisions."
+)
+_HOUR = 3600
+_RASTERS = [".tif", ".tiff", ".geotiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp"]
+
+STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+
+from gradio.events import Dependency
+
+class PictureInput(gr.Image):  # type: ignore[misc]
+    """gr.Image as an upload only: the file goes to our own loader as it is, broken or not."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> str | None:
+        """The uploaded file's path; gradio has checked by now that it lies in its cache."""
+        return None if payload is None else payload.path
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def theme() -> Any:
+    """Gradio's Soft theme with the system's own fonts, so that nothing is asked of other hosts."""
+    return gr.themes.Soft(
+        primary_hue=gr.themes.colors.blue,
+        secondary_hue=gr.themes.colors.sky,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_lg,
+        font=["system-ui", "Segoe UI", "Roboto", "sans-serif"],
+        font_mono=["ui-monospace", "Consolas", "monospace"],
+    )
+
+
+def page(
+    open_prompter: Callable[[str], Prompter],
+    open_segmenter: Callable[[str], Segmenter],
+    found: dict[str, examples.Example],
+    default_prompter: str,
+    default_segmenter: str,
+) -> Any:
+    """The whole page as a `gr.Blocks`, its queue configured."""
+    prompters = list(dict.fromkeys([default_prompter, "auto", *(e.name for e in models.PROMPTERS)]))
+    segmenters = list(dict.fromkeys([default_segmenter, "auto", *(e.name for e in models.SEGMENTERS)]))
+    with gr.Blocks(title=TITLE, delete_cache=(_HOUR, _HOUR), fill_width=True, analytics_enabled=False) as demo:
+        gr.HTML(f'<h1>{TITLE}</h1><p>{SENTENCE}</p>', elem_id="head")
+        with gr.Row(elem_id="desk"):
+            with gr.Column(scale=7, min_width=340):
+                view = canvas.canvas(elem_id="canvas")
+            with gr.Column(scale=5, min_width=340):
+                sources, picture, raster = _sources()
+                question, segment, stop = _question()
+                status = canvas.status("Bring a picture, ask in plain words.", elem_id="status")
+                thought = canvas.thought(elem_id="thought")
+        with gr.Row(elem_id="shelf"):
+            with gr.Column(scale=7, min_width=340):
+                results, table, document, files = _results()
+                strip = _strip(found)
+            with gr.Column(scale=5, min_width=340):
+                prompter, segmenter, strategy, negatives, about = _settings(
+                    prompters, segmenters, default_prompter, default_segmenter
+                )
+        held = gr.State(None, time_to_live=_HOUR)
+        parts = Parts(
+            canvas=view, picture=picture, raster=raster, sources=sources, question=question, segment=segment, stop=stop,
+            status=status, thought=thought, results=results, table=table, document=document, files=files,
+            prompter=prompter, segmenter=segmenter, models=about, held=held,
+        )  # fmt: skip
+        desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found)
+        _wire(demo, desk, parts, strategy, negatives, strip)
+    demo.queue(max_size=32, default_concurrency_limit=1, api_open=False)
+    demo.desk = desk
+    return demo
+
+
+def _sources() -> tuple[Any, Any, Any]:
+    with gr.Tabs(selected="picture", elem_id="sources") as sources:
+        with gr.Tab("Image", id="picture"):
+            picture = PictureInput(
+                type="filepath", image_mode=None, sources=["upload", "clipboard"], show_label=False, height=150,
+                buttons=[], elem_id="image", label="Image",
+            )  # fmt: skip
+        with gr.Tab("GeoTIFF or other raster", id="raster"):
+            raster = gr.File(
+                type="filepath", file_types=_RASTERS, show_label=False, height=150, elem_id="raster", label="Raster"
+            )
+    return sources, picture, raster
+
+
+def _question() -> tuple[Any, Any, Any]:
+    question = gr.Textbox(
+        label="Question", placeholder="Which planes are parked here?", lines=1, max_lines=4, max_length=LONGEST_QUESTION,
+        elem_id="question",
+    )  # fmt: skip
+    with gr.Row(elem_id="buttons"):
+        segment = gr.Button("Segment", variant="primary", scale=3, min_width=120, elem_id="segment")
+        stop = gr.Button("Stop", variant="stop", scale=1, min_width=90, interactive=False, elem_id="stop")
+    return question, segment, stop
+
+
+def _results() -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
+    with gr.Column(visible=False, elem_id="results") as results:
+        with gr.Tabs():
+            with gr.Tab("Objects"):
+                table = gr.Dataframe(
+                    headers=["no.", "box", "points", "area, px", "area, m²", "score"],
+                    datatype=["number", "str", "str", "number", "str", "number"],
+                    interactive=False, show_label=False, max_height=280, elem_id="objects", label="Objects", buttons=[],
+                )  # fmt: skip
+            with gr.Tab("JSON"):
+                document = gr.Code(
+                    language="json", show_label=False, interactive=False, max_lines=16, wrap_lines=True,
+                    elem_id="document", label="JSON", lines=8,
+                )  # fmt: skip
+        with gr.Row(elem_id="files"):
+            files = tuple(
+                gr.DownloadButton(name, size="sm", interactive=False, min_width=100, elem_id=f"file-{name.split('.')[0]}")
+                for name in ("result.json", "mask.png", "overlay.png")
+            )
+    return results, table, document, (files[0], files[1], files[2])
+
+
+def _strip(found: dict[str, examples.Example]) -> Any:
+    items = [{"name": e.name, "question": e.question, "thumbnail": e.thumbnail} for e in found.values()]
+    return canvas.strip(items, elem_id="examples", visible=bool(items))
+
+
+def _settings(
+    prompters: list[str], segmenters: list[str], default_prompter: str, default_segmenter: str
+) -> tuple[Any, Any, Any, Any, Any]:
+    with gr.Accordion("Settings", open=True, elem_id="settings"):
+        prompter = gr.Dropdown(
+            prompters, value=default_prompter, label="Prompter", info="thinks and points; used at the next question",
+            filterable=False, elem_id="prompter",
+        )  # fmt: skip
+        with gr.Row():
+            segmenter = gr.Dropdown(
+                segmenters, value=default_segmenter, label="SAM size", filterable=False, min_width=130,
+                info="re-runs SAM only", elem_id="segmenter",
+            )  # fmt: skip
+            strategy = gr.Dropdown(
+                [(s.label, s.name) for s in STRATEGIES.values()], value=DEFAULT_STRATEGY, label="Prompt strategy",
+                filterable=False, min_width=130, info="what is asked, and sent to SAM", elem_id="strategy",
+            )  # fmt: skip
+        negatives = gr.Checkbox(True, label="Send negative points, if the strategy has any", elem_id="negatives")
+        about = canvas.status("", elem_id="models")
+        gr.HTML(f"<p>{NANO}</p>", elem_id="nano")
+    return prompter, segmenter, strategy, negatives, about
+
+
+def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip: Any) -> None:
+    """Events to handlers. The model and SAM have queues of their own, so that neither waits for the other."""
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    private: dict[str, Any] = {**quiet, "api_visibility": "private"}
+    shown = [p.canvas, p.status, p.thought, p.results, p.held]
+    run = [*shown, p.segment, p.stop, p.table, p.document, *p.files, p.models]
+
+    gr.on([p.picture.upload, p.picture.clear], desk.show_picture, p.picture, [*shown, p.raster], **private)
+    gr.on([p.raster.upload, p.raster.clear], desk.show_raster, p.raster, [*shown, p.picture], **private)
+    p.canvas.dropped(desk.show_dropped, None, [*shown, p.picture, p.raster, p.sources], **private)
+
+    waiting = gr.on(
+        [p.segment.click, p.question.submit], desk.wait, None, [p.status, p.segment, p.stop], queue=False, **private
+    )
+    asking = waiting.then(
+        desk.ask, [p.picture, p.raster, p.question, p.prompter, p.segmenter, strategy, negatives], run,
+        concurrency_id="think", concurrency_limit=1, api_name="segment", **quiet,
+    )  # fmt: skip
+    again = gr.on(
+        [p.segmenter.input, strategy.input, negatives.input], desk.refine, [p.held, p.segmenter, strategy, negatives], run,
+        concurrency_id="segment", concurrency_limit=1, trigger_mode="always_last", **private,
+    )  # fmt: skip
+    choosing = strip.chosen(
+        desk.choose, None, [*run, p.picture, p.raster, p.sources, p.question],
+        concurrency_id="replay", concurrency_limit=8, **private,
+    )  # fmt: skip
+    p.stop.click(
+        desk.stopped, None, [p.status, p.canvas, p.segment, p.stop], cancels=[asking, again, choosing], queue=False, **private
+    )
+    gr.on([demo.load, p.prompter.input, p.segmenter.input], desk.tell_models, [p.prompter, p.segmenter], [p.models],
+          concurrency_limit=4, **private)  # fmt: skip
