@@ -80,8 +80,11 @@ ACCEPTED: dict[str, tuple[str, tuple[Prompt, ...], str, str | None]] = {
     "draft-in-thought": (told(f"[{A}]", f"perhaps [{B}]"), (AS,), f"perhaps [{B}]", ""),
     "draft-in-thought-then-empty": (told("[]", f"perhaps [{B}]"), (), f"perhaps [{B}]", ""),
     "draft-without-think": (f"x [{B}] y</think><answer>[{A}]</answer>", (AS,), f"x [{B}] y", ""),
-    "draft-in-answer-tags": (f"<think>x <answer>[{B}</answer> y</think>[{A}]", (AS,), f"x <answer>[{B}</answer> y", None),
+    "draft-in-answer-tags": (
+        f"<think>x <answer>[{B}</answer> y</think>[{A}]", (AS,), f"x <answer>[{B}</answer> y", None,
+    ),
     "numbers-in-prose": (f"At [310, 360] and {{x}} there is [{A}]", (AS,), "At [310, 360] and {x} there is", None),
+    "stray-quote-hides-no-list": (f'He said ["so [{A}]', (AS,), 'He said ["so', None),
     # The list
     "one-object": (f"<answer>{A}</answer>", (AS,), "", "is no list"),
     "objects-in-a-row": (f"<answer>{A},\n{B}</answer>", (AS, BS), "", "is no list"),
@@ -94,7 +97,9 @@ ACCEPTED: dict[str, tuple[str, tuple[Prompt, ...], str, str | None]] = {
     "cut-off-row": (f"{A} {B[:-5]}", (AS,), "", "cut off"),
     "trailing-commas": ('<answer>[{"bbox_2d": [1,2,3,4,],},]</answer>', (boxed(1, 2, 3, 4),), "", ""),
     "crlf": (f"<answer>\r\n[\r\n{A},\r\n{B}\r\n]\r\n</answer>\r\n", (AS, BS), "", ""),
-    "nul-and-controls": ('<answer>[\x00{"bbox_2d"\x07: [1,\x00 2\x1b,3,4\u200b]}]</answer>', (boxed(1, 2, 3, 4),), "", ""),
+    "nul-and-controls": (
+        '<answer>[\x00{"bbox_2d"\x07: [1,\x00 2\x1b,3,4\u200b]}]</answer>', (boxed(1, 2, 3, 4),), "", "",
+    ),
     "comments": ('[ // two\n{"bbox_2d": [1,2, // x\n3,4]} // one\n]', (boxed(1, 2, 3, 4),), "", None),
     # Keys and values
     "single-quotes": ("<answer>[{'bbox_2d': [1,2,3,4]}]</answer>", (boxed(1, 2, 3, 4),), "", ""),
@@ -104,8 +109,12 @@ ACCEPTED: dict[str, tuple[str, tuple[Prompt, ...], str, str | None]] = {
         '<answer>[{"label": "a [{ \\" <b> ```", "bbox_2d": [1,2,3,4], "z": {"y": [[true]]}}]</answer>',
         (boxed(1, 2, 3, 4),), "", 'Unknown keys were ignored: "label", "z".',
     ),
-    "key-twice": ('<answer>[{"bbox_2d": [9,9,10,10], "bbox_2d": [1,2,3,4]}]</answer>', (boxed(1, 2, 3, 4),), "", "twice"),
-    "null-box": ('<answer>[{"bbox_2d": null, "positive_points": [[1,2]]}]</answer>', (Prompt(None, ((1, 2),)),), "", ""),
+    "key-twice": (
+        '<answer>[{"bbox_2d": [9,9,10,10], "bbox_2d": [1,2,3,4]}]</answer>', (boxed(1, 2, 3, 4),), "", "twice",
+    ),
+    "null-box": (
+        '<answer>[{"bbox_2d": null, "positive_points": [[1,2]]}]</answer>', (Prompt(None, ((1, 2),)),), "", "",
+    ),
     "None-points": ("<answer>[{'bbox_2d': [1,2,3,4], 'positive_points': None}]</answer>", (boxed(1, 2, 3, 4),), "", ""),
     "no-points": ('<answer>[{"bbox_2d": [1,2,3,4], "positive_points": []}]</answer>', (boxed(1, 2, 3, 4),), "", ""),
     "negative-points": (
@@ -124,7 +133,9 @@ ACCEPTED: dict[str, tuple[str, tuple[Prompt, ...], str, str | None]] = {
     "plus-sign": ('<answer>[{"bbox_2d": [+1, 2, 3, 4]}]</answer>', (boxed(1, 2, 3, 4),), "", ""),
     "numbers-in-quotes": ('<answer>[{"bbox_2d": ["1", " 2 ", \'3\', "4.5"]}]</answer>', (boxed(1, 2, 3, 4.5),), "", ""),
     "arabic-indic-digits": ('<answer>[{"bbox_2d": [١٠, ٢٠, ٣٠, ٤٠٫٥]}]</answer>', (boxed(10, 20, 30, 40.5),), "", ""),
-    "full-width-digits": ('<answer>[{"bbox_2d"： [１０， ２０， ３０， ４０．５]}]</answer>', (boxed(10, 20, 30, 40.5),), "", ""),
+    "full-width-digits": (
+        '<answer>[{"bbox_2d"： [１０， ２０， ３０， ４０．５]}]</answer>', (boxed(10, 20, 30, 40.5),), "", "",
+    ),
     # The frame
     "corners-swapped": ('<answer>[{"bbox_2d": [30,4,1,2]}]</answer>', (boxed(1, 2, 30, 4),), "", "corners swapped"),
     "box-partly-outside": ('<answer>[{"bbox_2d": [-5,2,900,1e9]}]</answer>', (boxed(0, 2, 840, 600),), "", "clipped"),
@@ -351,7 +362,7 @@ def _prompts(draw: st.DrawFn) -> Prompt:
 _THOUGHTS = st.lists(
     st.one_of(
         st.text(max_size=8),
-        st.sampled_from(["<think>", "</answer>", "</think", "</think>", "<answer>", "```json", "<", A, f"[{B}]", "[]", "\n"]),
+        st.sampled_from(["<think>", "</answer>", "</think", "</think>", "<answer>", "```json", "<", A, "[]", "\n"]),
     ),
     max_size=6,
 ).map("".join)

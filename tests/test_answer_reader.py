@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable
 
@@ -15,6 +16,7 @@ from think2seg.answer_json import ValueReader
 from think2seg.errors import AnswerError
 from think2seg.types import Answer, Prompt
 
+GOOD = [row[0] for row in ACCEPTED.values() if len(row[0]) < 2000]
 TEXTS = [row[0] for row in (*ACCEPTED.values(), *REFUSED.values()) if len(row[0]) < 2000]
 Story = tuple[list[ThoughtGrew | PromptClosed], Answer | tuple[str, str], tuple[str, ...]]
 
@@ -39,7 +41,11 @@ def read(pieces: Iterable[str]) -> Story:
 
 def cut(text: str, places: Iterable[int]) -> list[str]:
     ends = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
-    return [text[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [text[a:b] for a, b in itertools.pairwise(ends)]
+
+
+def read_thought(events: Iterable[ThoughtGrew | PromptClosed]) -> str:
+    return "".join(e.delta for e in events if isinstance(e, ThoughtGrew))
 
 
 def check_story(story: Story) -> None:
@@ -47,7 +53,7 @@ def check_story(story: Story) -> None:
     events, answer, warnings = story
     if not isinstance(answer, Answer):
         return
-    assert "".join(e.delta for e in events if isinstance(e, ThoughtGrew)) == answer.thought
+    assert read_thought(events) == answer.thought
     live: list[Prompt] = []
     for event in events:
         if isinstance(event, PromptClosed):
@@ -74,10 +80,8 @@ def test_prompts_come_the_moment_their_object_closes() -> None:
 
 def test_the_thought_comes_as_it_is_written() -> None:
     reader = Reader(FRAME)
-    assert reader.feed("<think> one ") == [ThoughtGrew("one")]
-    assert reader.feed("two <") == [ThoughtGrew(" two")]
-    assert reader.feed("b> </thi") == [ThoughtGrew(" <b>")]
-    assert reader.feed("nk>") == []
+    come = [read_thought(reader.feed(piece)) for piece in ("<think> one ", "two <", "b> </thi", "nk> no")]
+    assert come == ["one", " two", " <b>", ""]
 
 
 def test_a_new_answer_begins_at_index_0() -> None:
@@ -112,7 +116,7 @@ def test_one_character_at_a_time_is_the_same_as_all_at_once(text: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.lists(st.one_of(st.sampled_from(TEXTS), st.sampled_from(["<", "</th", "``", "~", "[", "[{", '"', " "])), max_size=3),
+    st.lists(st.sampled_from([*TEXTS, "<", "</th", "``", "~", "[", "[{", '"', " "]), max_size=3),
     st.lists(st.integers(0, 5000), max_size=12),
 )
 def test_every_cut_is_the_same(parts: list[str], places: list[int]) -> None:
@@ -130,12 +134,13 @@ def test_pieces_longer_than_a_slice_are_the_same() -> None:
 
 JUNK = [
     "[", "]", "{", "}", "(", ")", ",", ":", '"', "'", "\\", "\\u00", "`", "```", "~~~", "<", "</think>", "<think>",
-    "<answer>", "</answer>", "[]", "null", "NaN", "1e999", "-", ".", "\x00", "\n", "\ud800", "//", '"bbox_2d":', "٣", A, B,
+    "<answer>", "</answer>", "[]", "null", "NaN", "1e999", "-", ".", "\x00", "\n", "\ud800", "//",
+    '"bbox_2d":', "٣", A, B,
 ]  # fmt: skip
 
 
 def mutated(rng: random.Random) -> str:
-    text = rng.choice(TEXTS)
+    text = rng.choice(GOOD)
     for _ in range(rng.randint(1, 5)):
         a, b = sorted((rng.randint(0, len(text)), rng.randint(0, len(text))))
         kind = rng.randrange(6)
@@ -173,7 +178,8 @@ def test_ten_thousand_broken_texts_give_an_answer_or_a_refusal() -> None:
 
 
 WORST = {
-    "brackets": "[", "lists-of-objects": "[{", "numbers": "[1,", "strings": '["', "quotes-in-quotes": "[{\"[{'", "tags": "<think",
+    "brackets": "[", "lists-of-objects": "[{", "numbers": "[1,", "strings": '["', "quotes-in-quotes": "[{\"[{'",
+    "tags": "<think",
     "thoughts": "<think><answer></think>", "keys": '[{"a":', "objects": '{"bbox_2d": [1,2,3,4]} ', "empty-lists": "[]",
     "fences": "```[]", "spaces": " ", "answers": "<answer>[]</answer>", "digits": '{"bbox_2d": [1111111111111111111',
     "escapes": '[{"\\u0061', "lone": "[].", "comments": '[//\n{"bbox_2d"',

@@ -59,7 +59,7 @@ def test_pixel_area_of_a_plan_is_unknown() -> None:
     [
         ("no pixel width", "EPSG:32617", (0, 0, 1, 0, -1, 1), "singular"),
         ("folded into a line", "EPSG:32617", (1, 2, 0, 2, 4, 0), "singular"),
-        ("folded but for rounding", "EPSG:32617", (0.1, 0.3, 0, 0.2, 0.6, 0), "singular"),
+        ("folded but for rounding", "EPSG:32617", (0.1, 0.3, 0, 0.3, 0.9, 0), "singular"),
         ("not a number", "EPSG:32617", (math.nan, 0, 1, 0, -1, 1), "finite"),
         ("endless", "EPSG:32617", (1, 0, math.inf, 0, -1, 1), "finite"),
         ("overflowing", "EPSG:32617", (1e300, 0, 0, 0, 1e300, 0), "singular"),

@@ -76,7 +76,8 @@ class ValueReader:
         self.why = ""
         """What was wrong, once `take` has said `BROKEN`."""
         self.keyed = False
-        """Whether a quoted key and its colon have been read: prose in brackets never comes so far."""
+        """Whether a quoted key and its colon have been read: prose in brackets never comes so far. Until then text
+        in quotes and comments may hold no brackets, so that a stray quotation mark hides no list."""
         self.keys: set[str] = set()
         """Keys seen so far in the list's items, or in the object itself."""
         self.repeated: set[str] = set()
@@ -110,7 +111,7 @@ class ValueReader:
         elif at is _At.COMMENT:
             if c in "\n\r":
                 self._at = self._back
-            return Step.MORE
+            return self._broken(c) if self._hides_list(c) else Step.MORE
         elif at is _At.SLASH:
             if c != "/":
                 return self._broken(c)
@@ -164,6 +165,8 @@ class ValueReader:
             self._at = _At.HEX if c == "u" else _At.STRING
         elif c in "\n\r":
             return Step.CUT
+        elif self._hides_list(c):
+            return self._broken(c)
         elif c == "\\":
             self._at = _At.ESCAPE
         elif c != self._quote:
@@ -174,6 +177,9 @@ class ValueReader:
         else:
             self._put(self._taken())
         return Step.MORE
+
+    def _hides_list(self, c: str) -> bool:
+        return not self.keyed and c in "[]{}"
 
     def _taken(self) -> str:
         text = "".join(self._piece)

@@ -450,11 +450,12 @@ class Reader:
 
     def _finish(self) -> None:
         """Settle what was still open when the text ended."""
-        while self._attempt is not None:
-            if self._attempt.values.keyed:
-                self._break_off(self._attempt, Step.CUT)
-            else:
-                self._scan(self._no_list(""))
+        attempt = self._attempt
+        if attempt is not None and attempt.values.keyed:
+            self._break_off(attempt, Step.CUT)
+        elif attempt is not None:
+            self._attempt = None
+            self._prose(self._release())
         if not self._tail.startswith("<"):
             self._prose(self._tail)
         if self._lone is not None and self._whole is None and self._unfinished is None:

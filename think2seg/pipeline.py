@@ -144,15 +144,16 @@ class Pipeline:
             at_the_end.callback(pump.close)
             at_the_end.callback(halt.set)  # called first: the prompter ends within a token, and the pump with it
             reader = Reader(writing.frame, asked)
-            busy: Future[list[Mask]] | None = None
+            busy: Future[list[Mask]] | None = None  # what the segmenter decodes now: `decoding`
+            decoding: list[tuple[int, Prompt]] = []
             writes = True
             while writes or run.waiting or busy is not None:
                 if busy is None and run.waiting:
                     indices, run.waiting = run.waiting, []
                     cuts = [self._sent(run.prompts[i], asked, send_negatives)[0] for i in indices]
                     busy = sam.submit(self.segmenter.segment, query.image, cuts)
-                    batch = list(zip(indices, cuts, strict=True))
-                    busy.add_done_callback(lambda done, batch=batch: happened.put(("masks", (batch, done))))
+                    decoding = list(zip(indices, cuts, strict=True))
+                    busy.add_done_callback(lambda done: happened.put(("masks", done)))
                 kind, what = happened.get()
                 if kind == "end":
                     what.result()  # raises what the prompter raised
@@ -162,9 +163,8 @@ class Pipeline:
                     run.text.append(what)
                     yield from self._read(reader, what, writing, query, run)
                 elif kind == "masks":
-                    batch, done = what
                     busy = None
-                    for (index, cut), mask in zip(batch, done.result(), strict=True):
+                    for (index, cut), mask in zip(decoding, what.result(), strict=True):
                         run.masks[cut] = mask
                         if index < len(run.prompts) and self._sent(run.prompts[index], asked, send_negatives)[0] == cut:
                             run.first_mask_s = run.seconds() if run.first_mask_s is None else run.first_mask_s
