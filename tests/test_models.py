@@ -15,7 +15,7 @@ def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     """An empty cache and no hub: nothing may be asked of another host."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(models, "_hub_has", lambda repository: False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.delenv("THINK2SEG_WEIGHTS", raising=False)
 
 
@@ -108,6 +108,18 @@ def test_a_checkpoint_with_a_missing_shard_is_not_there(tmp_path, monkeypatch: p
 
 def test_weights_that_cannot_be_had_name_the_ways_out() -> None:
     with pytest.raises(ModelError, match="small.*THINK2SEG_WEIGHTS.*nano"):
+        models.weights_folder(models.find_segmenter("small"))
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_hub_that_does_not_answer_is_a_reason_and_no_error(monkeypatch: pytest.MonkeyPatch, offline: bool) -> None:
+    """Told to stay offline, or a host that refuses the connection: the client's own errors differ."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", "http://127.0.0.1:9")
+    models._hub_has.cache_clear()
+    can = models.availability(models.find_segmenter("small"))
+    assert not can.runs and "cannot be reached" in can.why
+    with pytest.raises(ModelError, match="could not be fetched"):
         models.weights_folder(models.find_segmenter("small"))
 
 

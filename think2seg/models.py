@@ -312,6 +312,7 @@ def weights_folder(entry: PrompterEntry | SegmenterEntry) -> Path:
     if Path(entry.source).is_absolute():
         raise ModelError(f"The weights of {entry.name!r} are not in {entry.source}: the files are missing or cut short.")
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HTTPError
 
     patterns = (
         [entry.checkpoint]
@@ -320,7 +321,7 @@ def weights_folder(entry: PrompterEntry | SegmenterEntry) -> Path:
     )
     try:
         fetched = Path(snapshot_download(entry.source, allow_patterns=patterns))
-    except (OSError, ValueError, RuntimeError) as error:  # what the hub client raises, offline included
+    except (OSError, ValueError, RuntimeError, HTTPError) as error:  # what the hub client raises, offline included
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"The weights of {entry.name!r} ({entry.source}) are not on this machine and could not be fetched: "
@@ -355,10 +356,11 @@ def _cuda_bytes() -> int:
 def _hub_has(repository: str) -> bool:
     """Whether the hub answers for `repository` within three seconds; asked once a process."""
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import HTTPError
 
     try:
         HfApi().model_info(repository, timeout=3)
-    except (OSError, ValueError, RuntimeError):
+    except (OSError, ValueError, RuntimeError, HTTPError):
         return False
     return True
 

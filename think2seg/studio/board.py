@@ -241,7 +241,7 @@ class Board:
             points = f"{len(sent.positive)} in, {len(sent.negative)} out" if sent.negative else f"{len(sent.positive)} in"
             metres = self._square_metres(sent, mask)
             area = "" if metres is None else f"{metres:,.1f}" if metres < 100 else f"{metres:,.0f}"
-            rows.append([number, box, points, mask.area, area, round(mask.score, 2)])
+            rows.append([number, box, points, mask.area, area, f"{mask.score:.2f}"])
         return rows
 
     def _square_metres(self, sent: Prompt, mask: Mask) -> float | None:

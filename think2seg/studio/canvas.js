@@ -132,10 +132,10 @@ function drawObject(object, at) {
   if (object.box) {
     const [x1, y1, x2, y2] = object.box;
     tag = [x1, y1];
-    const strokes = [["rgba(17,24,39,.55)", 5], ["#fff", 3.5], [colour, hovered === object.number ? 3 : 2]];
+    const strokes = [["rgba(17,24,39,.6)", 6], ["#fff", 4.5], [colour, hovered === object.number ? 3.5 : 2.5]];
     for (const [ink, width] of strokes) {
       context.strokeStyle = ink; context.lineWidth = width;
-      context.setLineDash(object.masked || width > 3.5 ? [] : [7, 5]);
+      context.setLineDash(object.masked || width > 4 ? [] : [7, 5]);
       context.strokeRect(X(x1), Y(y1), (x2 - x1) * at.s, (y2 - y1) * at.s);
     }
     context.setLineDash([]);

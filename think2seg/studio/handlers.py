@@ -28,7 +28,7 @@ from think2seg.images import Picture
 from think2seg.pipeline import LONGEST_QUESTION, Pipeline, find_strategy
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
-from think2seg.strategy import DEFAULT_STRATEGY, Strategy
+from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
 from think2seg.studio import examples
 from think2seg.studio.board import Board, Loaded, Opened, PageEvent, Stage
 from think2seg.studio.canvas import EMPTY_PHASE, EMPTY_SCENE, keep
@@ -66,6 +66,7 @@ class Parts:
     prompter: Any
     segmenter: Any
     models: Any
+    about: Any
     held: Any
 
 
@@ -75,6 +76,7 @@ class Held:
 
     result: Result
     picture: Picture
+    about: str
 
 
 class Job:
@@ -170,6 +172,7 @@ class Desk:
             p.held: None,
             p.results: gr.update(visible=False),
             p.thought: gr.update(said={"words": "", "live": False}),
+            p.about: gr.update(said={"kind": "idle", "words": ""}),
         }
         if not path:
             said = {"kind": "idle", "words": "Bring a picture, ask in plain words."}
@@ -232,7 +235,7 @@ class Desk:
             for event in steps:
                 tell(event)
 
-        known = strategy if isinstance(strategy, str) and strategy in _strategy_names() else DEFAULT_STRATEGY
+        known = strategy if isinstance(strategy, str) and strategy in STRATEGIES else DEFAULT_STRATEGY
         self.running += 1
         try:
             yield from self._follow(Board(self.parts.canvas, find_strategy(known), bool(negatives)), work)
@@ -278,7 +281,7 @@ class Desk:
             tell(Finished(replace(result, timing=timing)))
 
         board = Board(p.canvas, asked, bool(negatives), refined=True)
-        board.words = [held.result.answer.thought]
+        board.words, board.about = [held.result.answer.thought], held.about
         yield from self._follow(board, work, before=held)
 
     # --- examples -------------------------------------------------------------------------------------------------
@@ -347,6 +350,7 @@ class Desk:
             p.held: before,
             p.status: gr.update(said=board.line),
             p.thought: gr.update(said=board.thought),
+            p.about: gr.update(said={"kind": "idle", "words": before.about if before else ""}),
             p.canvas: gr.update(phase=board.phase),
             p.segment: gr.update(interactive=False),
             p.stop: gr.update(interactive=True),
@@ -383,7 +387,7 @@ class Desk:
             phase = board.phase
             changes[p.canvas] = gr.update(scene=board.scene, phase=phase)
         if board.about != about:
-            changes[p.models] = gr.update(said={"kind": "idle", "words": board.about})
+            changes[p.about] = gr.update(said={"kind": "idle", "words": board.about})
         return changes
 
     def _outcome(self, board: Board, result: Result, picture: Picture) -> Updates:
@@ -398,7 +402,7 @@ class Desk:
             for button, content, name in zip(p.files, contents, names, strict=True)
         }
         return {
-            p.held: Held(result, picture),
+            p.held: Held(result, picture, board.about),
             p.table: board.rows(),
             p.document: text,
             p.results: gr.update(visible=True),
@@ -430,12 +434,6 @@ class _Nobody:
 def _picture(path: str) -> Picture:
     """Uploads lie under a name made of their content, so a path is loaded once while it is looked at."""
     return images.load(path)
-
-
-def _strategy_names() -> tuple[str, ...]:
-    from think2seg.strategy import STRATEGIES
-
-    return tuple(STRATEGIES)
 
 
 def _checked(question: object) -> str:

@@ -44,13 +44,29 @@ class PictureInput(gr.Image):  # type: ignore[misc]
 
 def theme() -> Any:
     """Gradio's Soft theme with the system's own fonts, so that nothing is asked of other hosts."""
-    return gr.themes.Soft(
+    soft = gr.themes.Soft(
         primary_hue=gr.themes.colors.blue,
         secondary_hue=gr.themes.colors.sky,
         neutral_hue=gr.themes.colors.slate,
         radius_size=gr.themes.sizes.radius_lg,
         font=["system-ui", "Segoe UI", "Roboto", "sans-serif"],
         font_mono=["ui-monospace", "Consolas", "monospace"],
+    )
+    return soft.set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        block_title_background_fill="none",
+        block_title_background_fill_dark="none",
+        block_title_padding="0",
+        block_title_text_color="*body_text_color",
+        block_title_text_color_dark="*body_text_color",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_500",
+        button_primary_text_color="white",
     )
 
 
@@ -74,19 +90,20 @@ def page(
                 question, segment, stop = _question()
                 status = canvas.status("Bring a picture, ask in plain words.", elem_id="status")
                 thought = canvas.thought(elem_id="thought")
+                about = canvas.status("", elem_id="about")
         with gr.Row(elem_id="shelf"):
             with gr.Column(scale=7, min_width=340):
                 results, table, document, files = _results()
                 strip = _strip(found)
             with gr.Column(scale=5, min_width=340):
-                prompter, segmenter, strategy, negatives, about = _settings(
+                prompter, segmenter, strategy, negatives, models_line = _settings(
                     prompters, segmenters, default_prompter, default_segmenter
                 )
         held = gr.State(None, time_to_live=_HOUR)
         parts = Parts(
             canvas=view, picture=picture, raster=raster, sources=sources, question=question, segment=segment, stop=stop,
             status=status, thought=thought, results=results, table=table, document=document, files=files,
-            prompter=prompter, segmenter=segmenter, models=about, held=held,
+            prompter=prompter, segmenter=segmenter, models=models_line, about=about, held=held,
         )  # fmt: skip
         desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found)
         _wire(demo, desk, parts, strategy, negatives, strip)
@@ -126,7 +143,7 @@ def _results() -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
             with gr.Tab("Objects"):
                 table = gr.Dataframe(
                     headers=["no.", "box", "points", "area, px", "area, m²", "score"],
-                    datatype=["number", "str", "str", "number", "str", "number"],
+                    datatype=["number", "str", "str", "number", "str", "str"],
                     interactive=False, show_label=False, max_height=280, elem_id="objects", label="Objects", buttons=[],
                 )  # fmt: skip
             with gr.Tab("JSON"):
@@ -165,17 +182,17 @@ def _settings(
                 filterable=False, min_width=130, info="what is asked, and sent to SAM", elem_id="strategy",
             )  # fmt: skip
         negatives = gr.Checkbox(True, label="Send negative points, if the strategy has any", elem_id="negatives")
-        about = canvas.status("", elem_id="models")
+        line = canvas.status("", elem_id="models")
         gr.HTML(f"<p>{NANO}</p>", elem_id="nano")
-    return prompter, segmenter, strategy, negatives, about
+    return prompter, segmenter, strategy, negatives, line
 
 
 def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip: Any) -> None:
     """Events to handlers. The model and SAM have queues of their own, so that neither waits for the other."""
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     private: dict[str, Any] = {**quiet, "api_visibility": "private"}
-    shown = [p.canvas, p.status, p.thought, p.results, p.held]
-    run = [*shown, p.segment, p.stop, p.table, p.document, *p.files, p.models]
+    shown = [p.canvas, p.status, p.thought, p.about, p.results, p.held]
+    run = [*shown, p.segment, p.stop, p.table, p.document, *p.files]
 
     gr.on([p.picture.upload, p.picture.clear], desk.show_picture, p.picture, [*shown, p.raster], **private)
     gr.on([p.raster.upload, p.raster.clear], desk.show_raster, p.raster, [*shown, p.picture], **private)

@@ -44,8 +44,8 @@ class Recipe:
     warmup_steps: int = 150
     coarse: float = 0.58
     coarse_size: int = 256
-    coarse_batch: int = 8
-    fine_batch: int = 3
+    coarse_batch: int = 4
+    fine_batch: int = 2
     per_crop: int = 4
     share_scenes: float = 0.25
     share_collage: float = 0.2
