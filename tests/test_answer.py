@@ -84,7 +84,9 @@ ACCEPTED: dict[str, tuple[str, tuple[Prompt, ...], str, str | None]] = {
         f"<think>x <answer>[{B}</answer> y</think>[{A}]", (AS,), f"x <answer>[{B}</answer> y", None,
     ),
     "numbers-in-prose": (f"At [310, 360] and {{x}} there is [{A}]", (AS,), "At [310, 360] and {x} there is", None),
-    "stray-quote-hides-no-list": (f'He said ["so [{A}]', (AS,), 'He said ["so', None),
+    "stray-quote-hides-no-list": (f"He said ['so [{A}]", (AS,), "He said ['so", None),
+    "empty-list-then-answer": (f"Not [] but [{A}]", (AS,), "Not [] but", None),
+    "empty-list-just-before-answer": (f"Not [] [{A}]", (AS,), "Not []", None),
     # The list
     "one-object": (f"<answer>{A}</answer>", (AS,), "", "is no list"),
     "objects-in-a-row": (f"<answer>{A},\n{B}</answer>", (AS, BS), "", "is no list"),

@@ -84,6 +84,12 @@ def test_the_thought_comes_as_it_is_written() -> None:
     assert come == ["one", " two", " <b>", ""]
 
 
+def test_a_stray_bracket_does_not_hold_the_thought_back() -> None:
+    reader = Reader(FRAME)
+    assert read_thought(reader.feed('I wrote ["and so on')) == "I wrote"
+    assert read_thought(reader.feed(" and on" * 50)) == ' ["and so on' + " and on" * 50
+
+
 def test_a_new_answer_begins_at_index_0() -> None:
     reader = Reader(FRAME)
     events = reader.feed(f"<answer>[{A}, {B}]</answer> no: <answer>[{B}]</answer>")

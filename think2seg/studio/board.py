@@ -231,25 +231,27 @@ class Board:
         ]
         return f"done in {timing.total_s:.1f} s" + (f": {', '.join(parts)}" if parts else "")
 
-    def rows(self) -> list[list[Any]]:
-        """The objects as rows: number, box, points, pixels, square metres (blank without a georeference), score."""
-        if self.result is None:
-            return []
+    def table(self) -> dict[str, Any]:
+        """The objects as a table, square metres only with a georeference: `{"headers", "data"}`."""
+        headers = ["no.", "box", "points", "area, px", "area, m²", "score"]
         rows: list[list[Any]] = []
-        for number, (sent, mask) in enumerate(zip(self.result.sent, self.result.masks, strict=True), start=1):
-            box = "none" if sent.box is None else " ".join(f"{v:.0f}" for v in sent.box)
-            points = f"{len(sent.positive)} in, {len(sent.negative)} out" if sent.negative else f"{len(sent.positive)} in"
-            metres = self._square_metres(sent, mask)
-            area = "" if metres is None else f"{metres:,.1f}" if metres < 100 else f"{metres:,.0f}"
-            rows.append([number, box, points, mask.area, area, f"{mask.score:.2f}"])
-        return rows
+        if self.result is not None:
+            for number, (sent, mask) in enumerate(zip(self.result.sent, self.result.masks, strict=True), start=1):
+                box = "none" if sent.box is None else " ".join(f"{v:.0f}" for v in sent.box)
+                points = f"{len(sent.positive)} in" + (f", {len(sent.negative)} out" if sent.negative else "")
+                metres = self._square_metres(sent, mask)
+                area = "" if metres is None else f"{metres:,.1f}" if metres < 100 else f"{metres:,.0f}"
+                rows.append([number, box, points, mask.area, area, f"{mask.score:.2f}"])
+        if not any(row[4] for row in rows):
+            headers, rows = headers[:4] + headers[5:], [row[:4] + row[5:] for row in rows]
+        return {"headers": headers, "data": rows}
 
     def _square_metres(self, sent: Prompt, mask: Mask) -> float | None:
         if self.picture is None or self.picture.georef is None:
             return None
-        at = sent.positive[0] if sent.box is None else ((sent.box[0] + sent.box[2]) / 2, (sent.box[1] + sent.box[3]) / 2)
+        x1, y1, x2, y2 = sent.box or (*sent.positive[0], *sent.positive[0])
         try:
-            each = self.picture.georef.pixel_area_m2(at)
+            each = self.picture.georef.pixel_area_m2(((x1 + x2) / 2, (y1 + y2) / 2))
         except GeoError:
             return None
         return None if each is None else each * mask.area

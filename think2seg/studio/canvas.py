@@ -13,7 +13,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-import cv2
 import gradio as gr
 import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
@@ -31,7 +30,10 @@ EMPTY_PHASE: dict[str, str] = {"name": "empty", "words": ""}
 
 _HERE = Path(__file__).parent
 
-_STATUS = '<p class="line" role="status" data-kind="idle"><span class="dot" aria-hidden="true"></span><span class="words"></span></p>'
+_STATUS = """
+<p class="line" role="status" data-kind="idle"><span class="dot" aria-hidden="true"></span>
+<span class="words"></span></p>
+"""
 _STATUS_JS = """
 const line = element.querySelector(".line"), words = element.querySelector(".words");
 const served = Object.keys({ said: 0 })[0]; // unquoted: gradio takes a quoted name here for an event of ours
@@ -39,7 +41,9 @@ const show = () => { line.dataset.kind = props.said.kind; words.textContent = pr
 watch(served, show);
 show();
 """
-_THOUGHT = '<div class="thought" role="log" aria-live="off" tabindex="0" aria-label="Reasoning" data-live="no"><p></p></div>'
+_THOUGHT = """
+<div class="thought" role="log" aria-live="off" tabindex="0" aria-label="Reasoning" data-live="no"><p></p></div>
+"""
 _THOUGHT_JS = """
 const box = element.querySelector(".thought"), text = box.querySelector("p");
 const served = Object.keys({ said: 0 })[0]; // unquoted: gradio takes a quoted name here for an event of ours
@@ -109,10 +113,11 @@ def shown_size(size: Size) -> Size:
 def keep_picture(component: Any, pixels: NDArray[np.uint8]) -> dict[str, Any]:
     """The scene's `image` for (H, W, 3) uint8: a file to show, and the width and height of the source."""
     size = (pixels.shape[1], pixels.shape[0])
+    shown = Image.fromarray(pixels)
     if shown_size(size) != size:
-        pixels = np.asarray(cv2.resize(pixels, shown_size(size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        shown = shown.resize(shown_size(size), Image.Resampling.LANCZOS, reducing_gap=2.0)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=92, subsampling=0)
+    shown.save(buffer, "JPEG", quality=92, subsampling=0)
     return {"file": keep(component, buffer.getvalue(), "picture.jpg"), "width": size[0], "height": size[1]}
 
 
@@ -120,7 +125,7 @@ def small(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     """`mask` (H, W) at the `size` (width, height) that it is shown at."""
     if mask.shape == (size[1], size[0]):
         return mask
-    return np.asarray(cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST), dtype=np.bool_)
+    return np.asarray(Image.fromarray(mask.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)) > 0
 
 
 def keep_labels(component: Any, masks: dict[int, NDArray[np.bool_]], size: Size) -> str | None:

@@ -91,11 +91,11 @@ class Job:
         try:
             work(self.stop, self._told.put)
             self._told.put(None)
-        except BaseException as error:  # handed to the page's thread
+        except BaseException as error:  # noqa: BLE001 - handed to the page's thread and raised there
             self._told.put(error)
 
     def batches(self) -> Iterator[list[PageEvent]]:
-        """What was told since the last time, maybe nothing; at most one batch each `UPDATE_S`. Raises what the work did."""
+        """What was told since the last time, maybe nothing, once each `UPDATE_S` at most. Raises what the work did."""
         self._thread.start()
         over: BaseException | None = None
         running = True
@@ -176,12 +176,13 @@ class Desk:
         }
         if not path:
             said = {"kind": "idle", "words": "Bring a picture, ask in plain words."}
-            return {**cleared, p.canvas: gr.update(scene=EMPTY_SCENE, phase=EMPTY_PHASE), p.status: gr.update(said=said)}
+            empty = gr.update(scene=EMPTY_SCENE, phase=EMPTY_PHASE)
+            return {**cleared, p.canvas: empty, p.status: gr.update(said=said)}
         board = Board(p.canvas, find_strategy(DEFAULT_STRATEGY))
         try:
             picture = self._load(path)
             board.take(Loaded(picture))
-        except Exception as error:  # a door
+        except Exception as error:  # noqa: BLE001 - a door
             self._note(error)
             board.fail(error)
             scene = gr.update(scene=EMPTY_SCENE, phase=board.phase)
@@ -206,7 +207,7 @@ class Desk:
         """The question was sent: it may have to wait for others."""
         p = self.parts
         said = {"kind": "busy", "words": "waiting for the model"}
-        return {p.status: gr.update(said=said), p.segment: gr.update(interactive=False), p.stop: gr.update(interactive=True)}
+        return {p.status: gr.update(said=said), **self._busy()}
 
     def ask(
         self,
@@ -339,7 +340,8 @@ class Desk:
 
     def _check_models(self, prompter: str | None, segmenter: str) -> None:
         """Only names of the page: the registry would take folders of the server as well."""
-        for name, known, what in ((prompter, self._prompters, "prompter"), (segmenter, self._segmenters, "size of SAM")):
+        asked = ((prompter, self._prompters, "prompter"), (segmenter, self._segmenters, "size of SAM"))
+        for name, known, what in asked:
             if name is not None and name not in known:
                 raise ModelError(f"There is no {what} called {str(name)[:60]!r} here. Known: {', '.join(known)}.")
 
@@ -352,14 +354,13 @@ class Desk:
             p.thought: gr.update(said=board.thought),
             p.about: gr.update(said={"kind": "idle", "words": before.about if before else ""}),
             p.canvas: gr.update(phase=board.phase),
-            p.segment: gr.update(interactive=False),
-            p.stop: gr.update(interactive=True),
+            **self._busy(),
             p.results: gr.skip() if before else gr.update(visible=False),
         }
         try:
             for batch in Job(work).batches():
                 yield self._changes(board, batch)
-        except Exception as error:  # a door: whatever it is, the page stays usable
+        except Exception as error:  # noqa: BLE001 - a door: whatever it is, the page stays usable
             self._note(error)
             board.fail(error)
             shown = gr.update(phase=board.phase) if before is None else gr.update(phase={"name": "done", "words": ""})
@@ -403,11 +404,14 @@ class Desk:
         }
         return {
             p.held: Held(result, picture, board.about),
-            p.table: board.rows(),
+            p.table: board.table(),
             p.document: text,
             p.results: gr.update(visible=True),
             **files,
         }
+
+    def _busy(self) -> Updates:
+        return {self.parts.segment: gr.update(interactive=False), self.parts.stop: gr.update(interactive=True)}
 
     def _idle(self) -> Updates:
         return {self.parts.segment: gr.update(interactive=True), self.parts.stop: gr.update(interactive=False)}
@@ -441,7 +445,8 @@ def _checked(question: object) -> str:
     if not isinstance(question, str) or not question.strip():
         raise QueryError("The question is empty. Ask in plain words what to find, such as “the storage tanks”.")
     if len(question) > LONGEST_QUESTION:
-        raise QueryError(f"The question has {len(question)} characters; at most {LONGEST_QUESTION} are read. Shorten it.")
+        length = len(question)
+        raise QueryError(f"The question has {length} characters; at most {LONGEST_QUESTION} are read. Shorten it.")
     return question
 
 

@@ -32,14 +32,9 @@ _RASTERS = [".tif", ".tiff", ".geotiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 
-class PictureInput(gr.Image):  # type: ignore[misc]
-    """gr.Image as an upload only: the file goes to our own loader as it is, broken or not."""
-
-    is_template = True
-
-    def preprocess(self, payload: Any) -> str | None:
-        """The uploaded file's path; gradio has checked by now that it lies in its cache."""
-        return None if payload is None else payload.path
+def _uploaded_path(payload: Any) -> str | None:
+    """The uploaded file's path; gradio has checked by now that the file lies in its cache."""
+    return None if payload is None else payload.path
 
 
 def theme() -> Any:
@@ -81,7 +76,7 @@ def page(
     prompters = list(dict.fromkeys([default_prompter, "auto", *(e.name for e in models.PROMPTERS)]))
     segmenters = list(dict.fromkeys([default_segmenter, "auto", *(e.name for e in models.SEGMENTERS)]))
     with gr.Blocks(title=TITLE, delete_cache=(_HOUR, _HOUR), fill_width=True, analytics_enabled=False) as demo:
-        gr.HTML(f'<h1>{TITLE}</h1><p>{SENTENCE}</p>', elem_id="head")
+        gr.HTML(f"<h1>{TITLE}</h1><p>{SENTENCE}</p>", elem_id="head")
         with gr.Row(elem_id="desk"):
             with gr.Column(scale=7, min_width=340):
                 view = canvas.canvas(elem_id="canvas")
@@ -115,10 +110,13 @@ def page(
 def _sources() -> tuple[Any, Any, Any]:
     with gr.Tabs(selected="picture", elem_id="sources") as sources:
         with gr.Tab("Image", id="picture"):
-            picture = PictureInput(
+            picture = gr.Image(
                 type="filepath", image_mode=None, sources=["upload", "clipboard"], show_label=False, height=150,
                 buttons=[], elem_id="image", label="Image",
             )  # fmt: skip
+            # Gradio would open the file first, and refuse a broken one in words of its own. A subclass would do as
+            # well, but gradio writes a .pyi file beside the source of every subclass of its components.
+            picture.preprocess = _uploaded_path
         with gr.Tab("GeoTIFF or other raster", id="raster"):
             raster = gr.File(
                 type="filepath", file_types=_RASTERS, show_label=False, height=150, elem_id="raster", label="Raster"
@@ -128,8 +126,8 @@ def _sources() -> tuple[Any, Any, Any]:
 
 def _question() -> tuple[Any, Any, Any]:
     question = gr.Textbox(
-        label="Question", placeholder="Which planes are parked here?", lines=1, max_lines=4, max_length=LONGEST_QUESTION,
-        elem_id="question",
+        label="Question", placeholder="Which planes are parked here?", lines=1, max_lines=4, elem_id="question",
+        max_length=LONGEST_QUESTION,
     )  # fmt: skip
     with gr.Row(elem_id="buttons"):
         segment = gr.Button("Segment", variant="primary", scale=3, min_width=120, elem_id="segment")
@@ -142,8 +140,6 @@ def _results() -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
         with gr.Tabs():
             with gr.Tab("Objects"):
                 table = gr.Dataframe(
-                    headers=["no.", "box", "points", "area, px", "area, m²", "score"],
-                    datatype=["number", "str", "str", "number", "str", "str"],
                     interactive=False, show_label=False, max_height=280, elem_id="objects", label="Objects", buttons=[],
                 )  # fmt: skip
             with gr.Tab("JSON"):
@@ -153,7 +149,7 @@ def _results() -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
                 )  # fmt: skip
         with gr.Row(elem_id="files"):
             files = tuple(
-                gr.DownloadButton(name, size="sm", interactive=False, min_width=100, elem_id=f"file-{name.split('.')[0]}")
+                gr.DownloadButton(name, size="sm", interactive=False, min_width=100, elem_id=f"file-{Path(name).stem}")
                 for name in ("result.json", "mask.png", "overlay.png")
             )
     return results, table, document, (files[0], files[1], files[2])
@@ -206,7 +202,8 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
         concurrency_id="think", concurrency_limit=1, api_name="segment", **quiet,
     )  # fmt: skip
     again = gr.on(
-        [p.segmenter.input, strategy.input, negatives.input], desk.refine, [p.held, p.segmenter, strategy, negatives], run,
+        [p.segmenter.input, strategy.input, negatives.input],
+        desk.refine, [p.held, p.segmenter, strategy, negatives], run,
         concurrency_id="segment", concurrency_limit=1, trigger_mode="always_last", **private,
     )  # fmt: skip
     choosing = strip.chosen(
@@ -214,7 +211,8 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
         concurrency_id="replay", concurrency_limit=8, **private,
     )  # fmt: skip
     p.stop.click(
-        desk.stopped, None, [p.status, p.canvas, p.segment, p.stop], cancels=[asking, again, choosing], queue=False, **private
-    )
+        desk.stopped, None, [p.status, p.canvas, p.segment, p.stop],
+        cancels=[asking, again, choosing], queue=False, **private,
+    )  # fmt: skip
     gr.on([demo.load, p.prompter.input, p.segmenter.input], desk.tell_models, [p.prompter, p.segmenter], [p.models],
           concurrency_limit=4, **private)  # fmt: skip

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from think2seg.datasets.scene_phrases import COUNTING, EXPLICIT, EXPLICIT_ONE, IMPLICIT, NAMES, REASONS, SPATIAL, split
 from think2seg.datasets.scene_questions import SceneObject, relations
-from think2seg.datasets.scenes import CATEGORIES, scene
+from think2seg.datasets.scenes import CATEGORIES, Phrasings, scene
 from train.nano import prompter_phrases as phrases
 from train.nano.prompter_model import CELL, FRAME
 
@@ -41,11 +41,13 @@ class Thing:
     positive: tuple[tuple[int, int], ...]
     negative: tuple[tuple[int, int], ...]
     cells: NDArray[np.uint8]
+    mask: NDArray[np.bool_] | None = None
+    """Cut to the box; only where pictures are measured on."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question: category None is outside all categories. shown: whether the category is in the picture at all."""
+    """A question and its answer: `targets` are indices of things; category None is outside all categories."""
 
     text: str
     kind: str
@@ -53,6 +55,7 @@ class Asked:
     targets: tuple[int, ...]
     reasons: str
     relation: str = ""
+    unseen: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +67,7 @@ class Picture:
     asked: tuple[Asked, ...]
 
 
-def thing(category: str, mask: NDArray[np.bool_], x0: int, y0: int) -> Thing | None:
+def thing(category: str, mask: NDArray[np.bool_], x0: int, y0: int, keep: bool = False) -> Thing | None:
     """The object whose mask, cut to its own box, is `mask` with its corner at (x0, y0); None if it is empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
@@ -108,19 +111,20 @@ def thing(category: str, mask: NDArray[np.bool_], x0: int, y0: int) -> Thing | N
         tuple(points),
         tuple(negative),
         np.ceil(cells * 255).clip(0, 255).astype(np.uint8).ravel(),
+        mask if keep else None,
     )
 
 
-def drawn(seed: int) -> Picture:
-    """The scene of a seed, asked in the wordings for training."""
-    made = scene(seed, FRAME, phrasings="train")
+def drawn(seed: int, phrasings: Phrasings = "train", keep: bool = False) -> Picture:
+    """The scene of a seed; `keep` keeps its masks."""
+    made = scene(seed, FRAME, phrasings=phrasings)
     things = []
     for o in made.objects:
         x1, y1, x2, y2 = (int(v) for v in o.box)
-        one = thing(o.category, o.mask[y1:y2, x1:x2], x1, y1)
+        one = thing(o.category, o.mask[y1:y2, x1:x2], x1, y1, keep)
         assert one is not None
         things.append(one)
-    asked = tuple(Asked(q.text, q.kind, q.category, q.targets, q.reasons) for q in made.questions)
+    asked = tuple(Asked(q.text, q.kind, q.category, q.targets, q.reasons, "", q.unseen) for q in made.questions)
     return Picture(made.image, tuple(things), asked)
 
 
@@ -176,6 +180,7 @@ class Photos:
         by_image: dict[int, list[dict]] = {}
         for a in table["annotations"]:
             by_image.setdefault(a["image_id"], []).append(a)
+        self.keep = part == "val"
         self.photos: list[_Photo] = []
         self.names: list[str] = []
         for entry in sorted(table["images"], key=lambda e: e["file_name"]):
@@ -191,17 +196,22 @@ class Photos:
             self.names.append(entry["file_name"])
         self.by_class = {c: [i for i, p in enumerate(self.photos) if c in p.classes] for c in NWPU_CLASSES}
 
-    def crop(self, rng: np.random.Generator) -> Picture:
-        """A random picture: a third whole, the rest crops round an object; turned, mirrored, recoloured."""
+    def crop(self, rng: np.random.Generator, only: _Photo | None = None) -> Picture:
+        """A random picture: a third whole, the rest crops round an object; turned, mirrored, recoloured.
+
+        With `only`: a crop of that photo, upright and in its own colours.
+        """
         options = [c for c in NWPU_CLASSES if self.by_class[c]]
-        if rng.random() < 0.75:  # every class as often, not every file
+        if only is not None:
+            photo, category = only, only.classes[int(rng.integers(len(only.classes)))]
+        elif rng.random() < 0.75:  # every class as often, not every file
             category = options[int(rng.integers(len(options)))]
             photo = self.photos[self.by_class[category][int(rng.integers(len(self.by_class[category])))]]
         else:
             photo = self.photos[int(rng.integers(len(self.photos)))]
             category = ""
         height, width = photo.image.shape[:2]
-        if rng.random() < 0.33 or not photo.rings:
+        if only is None and (rng.random() < 0.33 or not photo.rings):
             keep = rng.uniform(0.85, 1.0, 2) if rng.random() < 0.5 else np.ones(2)
             w, h = keep * (width, height)
             x, y = rng.uniform(0, 1, 2) * (width - w, height - h)
@@ -217,8 +227,8 @@ class Photos:
             w, h = min(side * stretch, width), min(side / stretch, height)
             centre = (low + high) / 2 + rng.uniform(-0.5, 0.5, 2) * np.maximum(0, (w, h) - (high - low))
             x, y = np.clip(centre - (w / 2, h / 2), 0, (width - w, height - h))
-        turn = int(rng.integers(8))
-        return self.cut(photo, (float(x), float(y), float(w), float(h)), turn, rng, colour=True)
+        turn = int(rng.integers(8)) if only is None else 0
+        return self.cut(photo, (float(x), float(y), float(w), float(h)), turn, rng, colour=only is None)
 
     def whole(self, index: int) -> Picture:
         """A photo squashed to the frame as it is, without questions."""
@@ -261,7 +271,7 @@ class Photos:
                 if visible > 0.02:
                     doubtful.add(category)
                 continue
-            one = thing(category, mask.astype(bool), int(a[0]), int(a[1]))
+            one = thing(category, mask.astype(bool), int(a[0]), int(a[1]), self.keep)
             if one is not None:
                 things.append(one)
         if colour and rng is not None:
