@@ -89,13 +89,40 @@ def build(cfg: Qwen2_5_VLConfig, numbers: list[int] | None = None) -> Qwen2_5_VL
     """A model with fresh weights (from torch's global seed), float32; `numbers[n]` is the token of the number n,
     whose embedding starts as sines of n, so that neighbouring numbers begin as neighbours."""
     model = Qwen2_5_VLForConditionalGeneration._from_config(cfg, dtype=torch.float32)
-    if numbers is not None:
-        with torch.no_grad():
-            table = model.get_input_embeddings().weight
+    with torch.no_grad():
+        for name, p in model.model.visual.named_parameters():
+            if p.ndim == 2:
+                p.normal_(0.0, 0.8 * p.shape[1] ** -0.5)
+                if name.endswith(("attn.proj.weight", "down_proj.weight")):
+                    p.mul_((2 * cfg.vision_config.depth) ** -0.5)
+        for name, p in model.model.language_model.named_parameters():
+            if p.ndim == 2:
+                p.normal_(0.0, 0.04)
+                if name.endswith(("o_proj.weight", "down_proj.weight")):
+                    p.mul_((2 * cfg.text_config.num_hidden_layers) ** -0.5)
+        eyes = model.model.visual.patch_embed.proj.weight
+        eyes.copy_(cosines(eyes.shape[0]).view_as(eyes))
+        table = model.get_input_embeddings().weight
+        if numbers is not None:
             waves = sines(torch.arange(len(numbers), dtype=torch.float32), table.shape[1] // 2)
-            table[torch.tensor(numbers)] = 0.5 * table[torch.tensor(numbers)] + 0.03 * waves
+            table[torch.tensor(numbers)] = 0.5 * table[torch.tensor(numbers)] + 0.06 * waves
     model.tie_weights()
     return model
+
+
+def cosines(count: int) -> Tensor:
+    """(count, 3 * 14 * 14) first filters for a patch: its lowest cosine waves in three opponent colours, the faint
+    ones (high, coloured) raised, so that a patch arrives as roughly white numbers and not as averages."""
+    t = (torch.arange(PATCH) + 0.5) * torch.pi / PATCH
+    basis = torch.stack([(k * t).cos() * (1 if k else 0.5**0.5) for k in range(PATCH)]) * (2 / PATCH) ** 0.5
+    colours = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])
+    colours = colours / colours.norm(dim=1, keepdim=True) * torch.tensor([1.0, 2.5, 2.5])[:, None]
+    waves = sorted(((u * u + v * v, u, v) for u in range(PATCH) for v in range(PATCH)))[: -(-count // 3)]
+    filters = [
+        0.07 * (1 + squared**0.5) * colour[:, None, None] * (basis[u][:, None] * basis[v])
+        for squared, u, v in waves for colour in colours
+    ]
+    return torch.stack(filters[:count]).flatten(1)
 
 
 def sines(values: Tensor, waves: int) -> Tensor:
