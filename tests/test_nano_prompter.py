@@ -1,4 +1,4 @@
-"""The bundled prompter: loads like a published one, its words are what the recipe says, its training is what it claims."""
+"""The bundled prompter: it loads like a published one, its words and its training are what the recipe says."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ from train.nano.prompter_text import CHAT_TEMPLATE, MOST, NUMBERS, Writer, load_
 
 ASSETS = Path(__file__).parent.parent / "assets" / "nano-prompter"
 TINY = Sizes(
-    hidden=64, layers=4, heads=2, kv_heads=1, ff=64, vision_hidden=32, vision_layers=2, vision_heads=1, vision_ff=32,
+    hidden=64,
+    layers=4,
+    heads=2,
+    kv_heads=1,
+    ff=64,
+    vision_hidden=32,
+    vision_layers=2,
+    vision_heads=1,
+    vision_ff=32,
     full_attention=(1,),
 )
 
@@ -106,8 +114,14 @@ def test_numbers_and_names_are_single_tokens(words):
 
 @pytest.mark.parametrize(
     "question",
-    ["✈️ où sont les avions ? 飛行機 самолёты 🛩️", "e\u0301 \u200d\u202e \ufeff \x00 \x7f \U0001f468\u200d\U0001f469", "  two  spaces\n\n\ttabs ",
-     "relationship 1234567 3.14 storage tanks", "word " * 500, "\\u0041 \"quoted\" {json: []}"],
+    [
+        "✈️ où sont les avions ? 飛行機 самолёты 🛩️",
+        "e\u0301 \u200d\u202e \ufeff \x00 \x7f \U0001f468\u200d\U0001f469",
+        "  two  spaces\n\n\ttabs ",
+        "relationship 1234567 3.14 storage tanks",
+        "word " * 500,
+        '\\u0041 "quoted" {json: []}',
+    ],
     ids=["scripts", "joiners", "whitespace", "numbers", "500 words", "quotes"],
 )
 def test_any_question_comes_back_from_the_tokenizer(words, question):
@@ -152,7 +166,7 @@ def test_answers_have_the_asked_form_and_are_right(writer, words, picture, strat
             assert marks.get("points_in", 1.0) == 1.0 and marks.get("box_iou", 1.0) > 0.9
         else:
             assert marks["n_acc"] == 1.0 and ("no " in thought or "nothing" in thought)
-        for n, token in zip(lines.number, lines.ids):
+        for n, token in zip(lines.number, lines.ids, strict=True):
             assert n < 0 or words.decode([token]) == str(n)
 
 
@@ -172,7 +186,12 @@ def test_wordings_for_photos_are_never_those_held_out():
     held = {t.strip(" ?.").lower() for c in CATEGORIES for t in split(IMPLICIT[c], True)}
     held |= {t.format(one=o, many=m).lower() for t in split(EXPLICIT, True) for c in CATEGORIES for o, m in NAMES[c]}
     rng = np.random.default_rng(0)
-    asked = {question(rng, kind, c, (0, 1), "", True).text for kind in ("explicit", "implicit") for c in CATEGORIES[:10] for _ in range(120)}
+    asked = {
+        question(rng, kind, c, (0, 1), "", True).text
+        for kind in ("explicit", "implicit")
+        for c in CATEGORIES[:10]
+        for _ in range(120)
+    }
     assert len(asked) > 600
     assert not {t.strip(" ?.").lower() for t in asked} & held
 
@@ -204,7 +223,13 @@ def test_the_packed_forward_is_the_stock_forward(words, writer, picture):
     with torch.no_grad():
         seen = packed.see(patches_of(batch.images, *normalisation(words)))
         hidden, watched = packed(
-            seen, *prefix_of(model, writer), len(writer.before_image), batch.ids, batch.positions, batch.segments, ((1, 0),)
+            seen,
+            *prefix_of(model, writer),
+            len(writer.before_image),
+            batch.ids,
+            batch.positions,
+            batch.segments,
+            ((1, 0),),
         )
         logits, at = model.lm_head(hidden), 0
         for prompt, answer, asked in talks:
@@ -218,6 +243,20 @@ def test_the_packed_forward_is_the_stock_forward(words, writer, picture):
             torch.testing.assert_close(logits[0, 0, at : at + size], stock, atol=2e-4, rtol=1e-3)
             at += size
     assert torch.allclose(watched[0].exp().sum(-1), torch.ones(1), atol=1e-4)
+
+
+def test_a_glance_is_the_stock_tower_on_a_small_picture(words, picture):
+    model, proc = tiny(words), processor(words)
+    small = picture.image[40:152, 100:212]
+    inputs = proc.image_processor(
+        [Image.fromarray(small)], size={"shortest_edge": 112 * 112, "longest_edge": 112 * 112}, return_tensors="pt"
+    )
+    assert inputs["image_grid_thw"].tolist() == [[1, 8, 8]]
+    with torch.no_grad():
+        stock = model.model.visual(inputs["pixel_values"], inputs["image_grid_thw"]).pooler_output
+        mine = PackedForward(model).glance(patches_of(torch.from_numpy(small.copy())[None], *normalisation(words)))[0]
+    assert stock.std() > 1e-3
+    torch.testing.assert_close(mine, stock, atol=2e-4, rtol=1e-3)
 
 
 def fresh(words, writer, steps: int) -> Run:
@@ -256,7 +295,7 @@ def test_two_steps_move_every_parameter(words, writer):
     run.advance()
     run.advance()
     names = [n for n, _ in run.model.named_parameters()] + [n for n, _ in run.dense.named_parameters()]
-    still = [n for n, p, b in zip(names, run.parameters(), before) if torch.equal(p, b)]
+    still = [n for n, p, b in zip(names, run.parameters(), before, strict=True) if torch.equal(p, b)]
     assert not still
 
 
@@ -273,7 +312,7 @@ def test_patches_are_the_processors(words, picture):
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
 def test_the_bundled_model_obeys_the_strategy(asker, strategy):
     picture = drawn(3, "train", keep=True)
-    present = [a for a in picture.asked if a.kind == "explicit"][0]
+    present = next(a for a in picture.asked if a.kind == "explicit")
     items = [Item("procedural", picture, a, strategy) for a in (present, Asked("the volcano", "outside", None, (), ""))]
     texts = asker.answers(items)
     assert read(texts[0], STRATEGIES[strategy]) is not None, texts[0]

@@ -129,7 +129,7 @@ class Board:
 
     @property
     def thought(self) -> dict[str, Any]:
-        """The thought component's `said`."""
+        """The thought component's props."""
         return {"words": "".join(self.words), "live": self.busy and not self.refined}
 
     @property

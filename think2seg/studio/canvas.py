@@ -46,13 +46,13 @@ _THOUGHT = """
 """
 _THOUGHT_JS = """
 const box = element.querySelector(".thought"), text = box.querySelector("p");
-const served = Object.keys({ said: 0 })[0]; // unquoted: gradio takes a quoted name here for an event of ours
+const served = Object.keys({ words: 0, live: 0 }); // unquoted: gradio takes a quoted name here for an event of ours
 const show = () => {
   const follows = box.scrollTop + box.clientHeight > box.scrollHeight - 40;
-  text.textContent = props.said.words;
-  box.dataset.live = props.said.live ? "yes" : "no";
-  box.dataset.empty = props.said.words ? "no" : "yes";
-  if (props.said.live && follows) box.scrollTop = box.scrollHeight;
+  text.textContent = props.words;
+  box.dataset.live = props.live ? "yes" : "no";
+  box.dataset.empty = props.words ? "no" : "yes";
+  if (props.live && follows) box.scrollTop = box.scrollHeight;
 };
 watch(served, show);
 show();
@@ -78,18 +78,16 @@ def canvas(**layout: Any) -> Any:
 
 def status(words: str, **layout: Any) -> Any:
     """One line of text. Prop `said`: `{"kind": idle | busy | done | stopped | error, "words"}`."""
-    return _text(_STATUS, "status.css", _STATUS_JS, {"kind": "idle", "words": words}, layout)
+    return _text(_STATUS, "status.css", _STATUS_JS, said={"kind": "idle", "words": words}, **layout)
 
 
 def thought(**layout: Any) -> Any:
-    """The prompter's reasoning as plain text. Prop `said`: `{"words", "live"}`."""
-    return _text(_THOUGHT, "thought.css", _THOUGHT_JS, {"words": "", "live": False}, layout)
+    """The prompter's reasoning as plain text. Props: `words`, and `live` while more may come."""
+    return _text(_THOUGHT, "thought.css", _THOUGHT_JS, words="", live=False, **layout)
 
 
-def _text(html: str, css: str, js: str, said: dict[str, Any], layout: dict[str, Any]) -> Any:
-    return gr.HTML(
-        html_template=html, css_template=_read(css), js_on_load=js, apply_default_css=False, said=said, **layout
-    )
+def _text(html: str, css: str, js: str, **props: Any) -> Any:
+    return gr.HTML(html_template=html, css_template=_read(css), js_on_load=js, apply_default_css=False, **props)
 
 
 def _read(name: str) -> str:

@@ -8,6 +8,9 @@ for (const { name, question, thumbnail } of props.items) {
   image.alt = "";
   words.textContent = question;
   card.append(image, words);
-  card.addEventListener("click", () => trigger("chosen", { name }));
+  card.addEventListener("click", () => {
+    trigger("chosen", { name });
+    document.querySelector("#canvas")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  });
   cards.append(card);
 }

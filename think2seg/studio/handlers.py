@@ -10,40 +10,34 @@ from __future__ import annotations
 
 import json
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
-from think2seg import images, models, overlay, record
-from think2seg.errors import ImageError, ModelError, QueryError, Think2SegError
+from think2seg import models, overlay, record
+from think2seg.errors import ModelError, QueryError, Think2SegError
 from think2seg.images import Picture
-from think2seg.pipeline import LONGEST_QUESTION, Pipeline, find_strategy
+from think2seg.pipeline import Pipeline, find_strategy
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
 from think2seg.studio import examples
 from think2seg.studio.board import Board, Loaded, Opened, PageEvent, Stage
 from think2seg.studio.canvas import EMPTY_PHASE, EMPTY_SCENE, keep
+from think2seg.studio.intake import asked_words, described, uploaded
+from think2seg.studio.jobs import Job, Sessions, Tell, Work
 from think2seg.types import Finished, Result
 
 _log = logging.getLogger(__name__)
 
-HEARTBEAT_S = 0.25
-"""The longest time between two yields: how late a stop may be seen, and how often the status line ticks."""
-UPDATE_S = 0.1
-"""The shortest time between two yields."""
 REPLAY_S = 2.5
 
 Updates = dict[Any, Any]
-Work = Callable[[threading.Event, Callable[[PageEvent], None]], None]
 
 
 @dataclass(frozen=True)
@@ -79,47 +73,6 @@ class Held:
     about: str
 
 
-class Job:
-    """Work in a thread of its own; `batches` hands over what it tells, with a heartbeat, and stops it when closed."""
-
-    def __init__(self, work: Work) -> None:
-        self._told: queue.Queue[PageEvent | BaseException | None] = queue.Queue()
-        self.stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(work,), name="think2seg-studio", daemon=True)
-
-    def _run(self, work: Work) -> None:
-        try:
-            work(self.stop, self._told.put)
-            self._told.put(None)
-        except BaseException as error:  # noqa: BLE001 - handed to the page's thread and raised there
-            self._told.put(error)
-
-    def batches(self) -> Iterator[list[PageEvent]]:
-        """What was told since the last time, maybe nothing, once each `UPDATE_S` at most. Raises what the work did."""
-        self._thread.start()
-        over: BaseException | None = None
-        running = True
-        try:
-            while running:
-                batch: list[PageEvent] = []
-                patience, since = HEARTBEAT_S, time.monotonic()
-                while running and patience > 0:
-                    try:
-                        told = self._told.get(timeout=patience)
-                    except queue.Empty:
-                        break
-                    if told is None or isinstance(told, BaseException):
-                        running, over = False, told
-                    else:
-                        batch.append(told)
-                    patience = UPDATE_S - (time.monotonic() - since)
-                yield batch
-            if over is not None:
-                raise over
-        finally:
-            self.stop.set()
-
-
 class Desk:
     """The handlers of one page, for all its sessions."""
 
@@ -138,23 +91,24 @@ class Desk:
         self._prompters = prompters
         self._segmenters = segmenters
         self._examples = examples_by_name
-        self.running = 0
-        """Questions that hold the place of the model now."""
+        self.sessions = Sessions()
 
     # --- a picture ------------------------------------------------------------------------------------------------
 
-    def show_picture(self, path: str | None) -> Updates:
+    def show_picture(self, path: str | None, request: gr.Request | None = None) -> Updates:
         """A file came into the image tab, or left it."""
-        return {self.parts.raster: None, **self._show(path)} if path else self._show(None)
+        shown = self._show(path, request)
+        return {self.parts.raster: None, **shown} if path else shown
 
-    def show_raster(self, path: str | None) -> Updates:
+    def show_raster(self, path: str | None, request: gr.Request | None = None) -> Updates:
         """A file came into the raster tab, or left it."""
-        return {self.parts.picture: None, **self._show(path)} if path else self._show(None)
+        shown = self._show(path, request)
+        return {self.parts.picture: None, **shown} if path else shown
 
-    def show_dropped(self, event: gr.EventData) -> Updates:
+    def show_dropped(self, event: gr.EventData, request: gr.Request | None = None) -> Updates:
         """A file was dropped on the canvas or pasted: it goes into the tab that can show it."""
         path = str((getattr(event, "_data", None) or {}).get("path", ""))
-        shown = self._show(path)
+        shown = self._show(path, request)
         if shown[self.parts.canvas]["phase"]["name"] == "error":
             return shown
         p = self.parts
@@ -166,13 +120,16 @@ class Desk:
             **shown,
         }
 
-    def _show(self, path: str | None) -> Updates:
+    def _show(self, path: str | None, request: gr.Request | None) -> Updates:
+        """Another picture, or none: what was asked about the last one is over."""
+        self.sessions.replace(request)
         p = self.parts
         cleared: Updates = {
             p.held: None,
             p.results: gr.update(visible=False),
-            p.thought: gr.update(said={"words": "", "live": False}),
+            p.thought: gr.update(words="", live=False),
             p.about: gr.update(said={"kind": "idle", "words": ""}),
+            **self._idle(),
         }
         if not path:
             said = {"kind": "idle", "words": "Bring a picture, ask in plain words."}
@@ -180,7 +137,7 @@ class Desk:
             return {**cleared, p.canvas: empty, p.status: gr.update(said=said)}
         board = Board(p.canvas, find_strategy(DEFAULT_STRATEGY))
         try:
-            picture = self._load(path)
+            picture = uploaded(path)
             board.take(Loaded(picture))
         except Exception as error:  # noqa: BLE001 - a door
             self._note(error)
@@ -190,16 +147,6 @@ class Desk:
         ready = {"name": "ready", "words": ""}
         said = {"kind": "idle", "words": described(picture)}
         return {**cleared, p.canvas: gr.update(scene=board.scene, phase=ready), p.status: gr.update(said=said)}
-
-    @staticmethod
-    def _load(path: str | None) -> Picture:
-        """The picture in an uploaded file; files elsewhere on the server are nobody's business."""
-        if not path:
-            raise ImageError("There is no picture yet. Drop one on the canvas, paste it, or take an example.")
-        place = Path(path).resolve()
-        if not place.is_relative_to(Path(get_upload_folder()).resolve()):
-            raise ImageError("This file was not uploaded here. Upload the picture, then ask about it.")
-        return _picture(str(place))
 
     # --- a question -----------------------------------------------------------------------------------------------
 
@@ -218,15 +165,17 @@ class Desk:
         segmenter: str,
         strategy: str,
         negatives: bool,
+        request: gr.Request | None = None,
     ) -> Iterator[Updates]:
         """Ask about the picture; yields what changed on the page until the result is there."""
 
-        def work(stop: threading.Event, tell: Callable[[PageEvent], None]) -> None:
-            asked = find_strategy(strategy)
-            words = _checked(question)
-            self._check_models(prompter, segmenter)
+        def work(stop: threading.Event, tell: Tell) -> None:
+            asked = find_strategy(str(strategy))
+            words = asked_words(question)
+            self._check(prompter, self._prompters, "prompter")
+            self._check(segmenter, self._segmenters, "size of SAM")
             tell(Stage("looking at the picture"))
-            loaded = self._load(raster or picture)
+            loaded = uploaded(raster or picture)
             tell(Loaded(loaded))
             tell(Stage("loading the model"))
             writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
@@ -236,26 +185,27 @@ class Desk:
             for event in steps:
                 tell(event)
 
-        known = strategy if isinstance(strategy, str) and strategy in STRATEGIES else DEFAULT_STRATEGY
-        self.running += 1
-        try:
-            yield from self._follow(Board(self.parts.canvas, find_strategy(known), bool(negatives)), work)
-        finally:
-            self.running -= 1
+        known = str(strategy) if str(strategy) in STRATEGIES else DEFAULT_STRATEGY
+        yield from self._follow(Board(self.parts.canvas, find_strategy(known), bool(negatives)), work, request)
 
-    def stopped(self) -> Updates:
-        """Stop was pressed; gradio has closed the question's generator."""
+    def stopped(self, request: gr.Request | None = None) -> Updates:
+        """Stop was pressed, and gradio closes this session's generator: wait for that, so that no late word of it
+        comes after this one."""
+        self.sessions.wait_until_idle(request)
         p = self.parts
         words = "stopped; what was found stays"
         return {
             p.status: gr.update(said={"kind": "stopped", "words": words}),
             p.canvas: gr.update(phase={"name": "stopped", "words": ""}),
+            p.thought: gr.update(live=False),
             **self._idle(),
         }
 
     # --- SAM alone ------------------------------------------------------------------------------------------------
 
-    def refine(self, held: Held | None, segmenter: str, strategy: str, negatives: bool) -> Iterator[Updates]:
+    def refine(
+        self, held: Held | None, segmenter: str, strategy: str, negatives: bool, request: gr.Request | None = None
+    ) -> Iterator[Updates]:
         """SAM's size, the strategy or the negative points changed: SAM runs again on the stored answer."""
         p = self.parts
         if held is None:
@@ -263,15 +213,14 @@ class Desk:
             return
         asked = find_strategy(held.result.strategy)
 
-        def work(stop: threading.Event, tell: Callable[[PageEvent], None]) -> None:
-            wanted = find_strategy(strategy)
-            self._check_models(None, segmenter)
+        def work(stop: threading.Event, tell: Tell) -> None:
+            wanted = find_strategy(str(strategy))
+            self._check(segmenter, self._segmenters, "size of SAM")
             if not wanted.can_be_cut_from(asked):
                 raise QueryError(
                     f"“{wanted.label}” sends more than the stored answer to “{asked.label}” holds. "
                     "Press Segment to ask again."
                 )
-            tell(Loaded(held.picture))
             tell(Stage(f"SAM {segmenter} is filling in masks"))
             started = time.monotonic()
             filler = self._open_segmenter(segmenter)
@@ -282,12 +231,13 @@ class Desk:
             tell(Finished(replace(result, timing=timing)))
 
         board = Board(p.canvas, asked, bool(negatives), refined=True)
+        board.take(Loaded(held.picture))  # before the story: what is painted stays until the new masks are there
         board.words, board.about = [held.result.answer.thought], held.about
-        yield from self._follow(board, work, before=held)
+        yield from self._follow(board, work, request, before=held)
 
     # --- examples -------------------------------------------------------------------------------------------------
 
-    def choose(self, event: gr.EventData) -> Iterator[Updates]:
+    def choose(self, event: gr.EventData, request: gr.Request | None = None) -> Iterator[Updates]:
         """An example was chosen: its picture and question come, and its answer is replayed."""
         name = (getattr(event, "_data", None) or {}).get("name")
         p = self.parts
@@ -304,14 +254,14 @@ class Desk:
             **self.wait(),
         }
 
-        def work(stop: threading.Event, tell: Callable[[PageEvent], None]) -> None:
+        def work(stop: threading.Event, tell: Tell) -> None:
             picture, result = example.result()
             tell(Loaded(picture))
             for read in examples.replay(result, REPLAY_S, stop):
                 tell(read)
 
         asked = find_strategy(str(example.document["strategy"]))
-        yield from self._follow(Board(p.canvas, asked, replayed=True), work)
+        yield from self._follow(Board(p.canvas, asked, replayed=True), work, request)
 
     # --- models ---------------------------------------------------------------------------------------------------
 
@@ -323,11 +273,10 @@ class Desk:
             (segmenter, self._segmenters, models.find_segmenter, models.choose_segmenter),
         ):
             try:
-                if name not in known:
-                    raise ModelError(f"There is no model called {name!r} here.")
+                self._check(name, known, "model")
                 if name == "auto":
-                    entry, reason = choose()
-                    lines.append(f"{entry.about} {reason}")
+                    reason = choose()[1]
+                    lines.append(reason[:1].upper() + reason[1:])
                 else:
                     found = find(name)
                     can = models.availability(found)
@@ -338,20 +287,29 @@ class Desk:
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
-    def _check_models(self, prompter: str | None, segmenter: str) -> None:
+    @staticmethod
+    def _check(name: object, known: list[str], what: str) -> None:
         """Only names of the page: the registry would take folders of the server as well."""
-        asked = ((prompter, self._prompters, "prompter"), (segmenter, self._segmenters, "size of SAM"))
-        for name, known, what in asked:
-            if name is not None and name not in known:
-                raise ModelError(f"There is no {what} called {str(name)[:60]!r} here. Known: {', '.join(known)}.")
+        if name not in known:
+            raise ModelError(f"There is no {what} called {str(name)[:60]!r} here. Known: {', '.join(known)}.")
 
-    def _follow(self, board: Board, work: Work, before: Held | None = None) -> Iterator[Updates]:
+    def _follow(
+        self, board: Board, work: Work, request: gr.Request | None, before: Held | None = None
+    ) -> Iterator[Updates]:
         """Run `work` and yield what changes on the page. `before`: what is kept if the work fails."""
+        self.sessions.replace(request)
+        with self.sessions.running_for(request) as replaced:
+            for updates in self._story(board, work, before):
+                if replaced():
+                    return
+                yield updates
+
+    def _story(self, board: Board, work: Work, before: Held | None) -> Iterator[Updates]:
         p = self.parts
         yield {
             p.held: before,
             p.status: gr.update(said=board.line),
-            p.thought: gr.update(said=board.thought),
+            p.thought: gr.update(**board.thought),
             p.about: gr.update(said={"kind": "idle", "words": before.about if before else ""}),
             p.canvas: gr.update(phase=board.phase),
             **self._busy(),
@@ -360,19 +318,18 @@ class Desk:
         try:
             for batch in Job(work).batches():
                 yield self._changes(board, batch)
+            if board.result is not None and board.picture is not None:
+                yield {**self._outcome(board, board.result, board.picture), **self._idle()}
         except Exception as error:  # noqa: BLE001 - a door: whatever it is, the page stays usable
             self._note(error)
             board.fail(error)
             shown = gr.update(phase=board.phase) if before is None else gr.update(phase={"name": "done", "words": ""})
             yield {
                 p.status: gr.update(said=board.line),
-                p.thought: gr.update(said=board.thought),
+                p.thought: gr.update(**board.thought),
                 p.canvas: shown,
                 **self._idle(),
             }
-            return
-        if board.result is not None and board.picture is not None:
-            yield {**self._outcome(board, board.result, board.picture), **self._idle()}
 
     def _changes(self, board: Board, batch: list[PageEvent]) -> Updates:
         """What `batch` changes: the status ticks always, the rest only when it must."""
@@ -383,7 +340,7 @@ class Desk:
             board.take(event)
         changes: Updates = {p.status: gr.update(said=board.line)}
         if len(board.words) != words or board.result is not None:
-            changes[p.thought] = gr.update(said=board.thought)
+            changes[p.thought] = gr.update(**board.thought)
         if looks != (board.picture, board.prompts, board.masks) or board.result is not None:
             phase = board.phase
             changes[p.canvas] = gr.update(scene=board.scene, phase=phase)
@@ -432,26 +389,3 @@ class _Nobody:
 
     def write(self, *_arguments: Any, **_options: Any) -> Any:
         raise AssertionError("re-running SAM never asks the prompter")
-
-
-@lru_cache(maxsize=2)
-def _picture(path: str) -> Picture:
-    """Uploads lie under a name made of their content, so a path is loaded once while it is looked at."""
-    return images.load(path)
-
-
-def _checked(question: object) -> str:
-    """The question, if it can be asked at all. Raises `QueryError`."""
-    if not isinstance(question, str) or not question.strip():
-        raise QueryError("The question is empty. Ask in plain words what to find, such as “the storage tanks”.")
-    if len(question) > LONGEST_QUESTION:
-        length = len(question)
-        raise QueryError(f"The question has {length} characters; at most {LONGEST_QUESTION} are read. Shorten it.")
-    return question
-
-
-def described(picture: Picture) -> str:
-    """A picture in one line: its name, size, place on the Earth, and what was done to show it."""
-    height, width = picture.pixels.shape[:2]
-    place = "" if picture.georef is None else f", georeferenced ({picture.georef.crs[:40]})"
-    return " ".join([f"{picture.name}: {width} × {height} pixels{place}.", *picture.notes])

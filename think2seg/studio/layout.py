@@ -29,6 +29,22 @@ NANO = (
 _HOUR = 3600
 _RASTERS = [".tif", ".tiff", ".geotiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp"]
 
+_LOOKS = {
+    "body_text_color_subdued": "*neutral_600",
+    "body_text_color_subdued_dark": "*neutral_300",
+    "block_info_text_color": "*neutral_600",
+    "block_info_text_color_dark": "*neutral_300",
+    "block_title_background_fill": "none",
+    "block_title_background_fill_dark": "none",
+    "block_title_padding": "0",
+    "block_title_text_color": "*body_text_color",
+    "block_title_text_color_dark": "*body_text_color",
+    "button_primary_background_fill": "*primary_700",
+    "button_primary_background_fill_hover": "*primary_800",
+    "button_primary_background_fill_dark": "*primary_600",
+    "button_primary_background_fill_hover_dark": "*primary_500",
+    "button_primary_text_color": "white",
+}
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 
@@ -47,22 +63,9 @@ def theme() -> Any:
         font=["system-ui", "Segoe UI", "Roboto", "sans-serif"],
         font_mono=["ui-monospace", "Consolas", "monospace"],
     )
-    return soft.set(
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_300",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_300",
-        block_title_background_fill="none",
-        block_title_background_fill_dark="none",
-        block_title_padding="0",
-        block_title_text_color="*body_text_color",
-        block_title_text_color_dark="*body_text_color",
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_600",
-        button_primary_background_fill_hover_dark="*primary_500",
-        button_primary_text_color="white",
-    )
+    for name, value in _LOOKS.items():  # set() would put back what Soft has changed
+        setattr(soft, name, value)
+    return soft
 
 
 def page(
@@ -170,12 +173,12 @@ def _settings(
         )  # fmt: skip
         with gr.Row():
             segmenter = gr.Dropdown(
-                segmenters, value=default_segmenter, label="SAM size", filterable=False, min_width=130,
+                segmenters, value=default_segmenter, label="SAM size", filterable=False, min_width=190,
                 info="re-runs SAM only", elem_id="segmenter",
             )  # fmt: skip
             strategy = gr.Dropdown(
                 [(s.label, s.name) for s in STRATEGIES.values()], value=DEFAULT_STRATEGY, label="Prompt strategy",
-                filterable=False, min_width=130, info="what is asked, and sent to SAM", elem_id="strategy",
+                filterable=False, min_width=190, info="what is asked, and sent to SAM", elem_id="strategy",
             )  # fmt: skip
         negatives = gr.Checkbox(True, label="Send negative points, if the strategy has any", elem_id="negatives")
         line = canvas.status("", elem_id="models")
@@ -184,19 +187,22 @@ def _settings(
 
 
 def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip: Any) -> None:
-    """Events to handlers. The model and SAM have queues of their own, so that neither waits for the other."""
+    """Events to handlers. The model and SAM have queues of their own, so that neither waits for the other.
+
+    What is short passes by the queue: gradio's browser client opens and closes one stream for all queued events, and
+    may lose an event that begins in the very moment in which the last one ends.
+    """
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     private: dict[str, Any] = {**quiet, "api_visibility": "private"}
-    shown = [p.canvas, p.status, p.thought, p.about, p.results, p.held]
-    run = [*shown, p.segment, p.stop, p.table, p.document, *p.files]
+    short: dict[str, Any] = {**private, "queue": False}
+    shown = [p.canvas, p.status, p.thought, p.about, p.results, p.held, p.segment, p.stop]
+    run = [*shown, p.table, p.document, *p.files]
 
-    gr.on([p.picture.upload, p.picture.clear], desk.show_picture, p.picture, [*shown, p.raster], **private)
-    gr.on([p.raster.upload, p.raster.clear], desk.show_raster, p.raster, [*shown, p.picture], **private)
-    p.canvas.dropped(desk.show_dropped, None, [*shown, p.picture, p.raster, p.sources], **private)
+    gr.on([p.picture.upload, p.picture.clear], desk.show_picture, p.picture, [*shown, p.raster], **short)
+    gr.on([p.raster.upload, p.raster.clear], desk.show_raster, p.raster, [*shown, p.picture], **short)
+    p.canvas.dropped(desk.show_dropped, None, [*shown, p.picture, p.raster, p.sources], **short)
 
-    waiting = gr.on(
-        [p.segment.click, p.question.submit], desk.wait, None, [p.status, p.segment, p.stop], queue=False, **private
-    )
+    waiting = gr.on([p.segment.click, p.question.submit], desk.wait, None, [p.status, p.segment, p.stop], **short)
     asking = waiting.then(
         desk.ask, [p.picture, p.raster, p.question, p.prompter, p.segmenter, strategy, negatives], run,
         concurrency_id="think", concurrency_limit=1, api_name="segment", **quiet,
@@ -210,9 +216,9 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
         desk.choose, None, [*run, p.picture, p.raster, p.sources, p.question],
         concurrency_id="replay", concurrency_limit=8, **private,
     )  # fmt: skip
-    p.stop.click(
-        desk.stopped, None, [p.status, p.canvas, p.segment, p.stop],
-        cancels=[asking, again, choosing], queue=False, **private,
-    )  # fmt: skip
-    gr.on([demo.load, p.prompter.input, p.segmenter.input], desk.tell_models, [p.prompter, p.segmenter], [p.models],
-          concurrency_limit=4, **private)  # fmt: skip
+    p.stop.click(None, None, None, cancels=[asking, again, choosing], **short).then(
+        desk.stopped, None, [p.status, p.canvas, p.thought, p.segment, p.stop], **short
+    )
+    gr.on(
+        [demo.load, p.prompter.input, p.segmenter.input], desk.tell_models, [p.prompter, p.segmenter], p.models, **short
+    )

@@ -14,8 +14,8 @@ from torch import Tensor
 from think2seg.datasets.scenes import CATEGORIES
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
 from train.nano import prompter_phrases as phrases
-from train.nano.prompter_model import CELL, CELLS, FRAME
-from train.nano.prompter_pictures import NWPU_CLASSES, SIDE, Asked, Photos, Picture, Scenes, Thing, recoloured
+from train.nano.prompter_model import CELL, CELLS
+from train.nano.prompter_pictures import SIDE, Asked, Photos, Picture, Scenes, Thing, recoloured
 from train.nano.prompter_text import Writer
 
 LENGTH = 416
@@ -29,7 +29,8 @@ class Batch:
     """images (B, FRAME, FRAME, 3) uint8. ids, positions, segments: (B, 1, LENGTH). The rest is about the K positions
     `where` (indices into B * LENGTH) whose next token is learnt: target, weight, number (-1: no coordinate).
     look (M,) positions and cells (M, CELLS) where the class head should look; aim, aim_cells for the instance head.
-    Dense: kind (B, CELLS) category + 1, 0 background; box (B, CELLS, 4) pixels; narrow (B,) only NWPU's ten are labelled.
+    Dense: kind (B, CELLS) category + 1, 0 background; box (B, CELLS, 4) pixels; narrow (B,): only NWPU's ten are
+    labelled.
     """
 
     images: Tensor
@@ -47,6 +48,21 @@ class Batch:
     kind: Tensor
     box: Tensor
     narrow: Tensor
+
+
+@dataclass
+class Glances:
+    """Windows of 4 x 4 cells round objects: images (N, 112, 112, 3) uint8, kind (N, 16), box (N, 16, 4) pixels of the
+    window, narrow (N,) as in `Batch`."""
+
+    images: Tensor
+    kind: Tensor
+    box: Tensor
+    narrow: Tensor
+
+
+WINDOW = 4
+"""Cells a side of a glance."""
 
 
 def dense_targets(things: tuple[Thing, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +85,13 @@ class Batches:
     """`self[step]` is the batch of a step: `pictures` pictures, a share of them NWPU crops."""
 
     def __init__(
-        self, writer: Writer, scenes: Scenes, scene_count: int, photos: Photos | None, pictures: int, seed: int,
+        self,
+        writer: Writer,
+        scenes: Scenes,
+        scene_count: int,
+        photos: Photos | None,
+        pictures: int,
+        seed: int,
         photo_share: float = 0.5,
     ) -> None:
         self.writer, self.scenes, self.photos = writer, scenes, photos
@@ -79,7 +101,7 @@ class Batches:
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng([self.seed, step])
         rows = []
-        for k in range(self.pictures):
+        for _k in range(self.pictures):
             real = rng.random() < self.photo_share
             if real and self.photos is not None:
                 picture = self.photos.crop(rng)
@@ -89,6 +111,43 @@ class Batches:
                     picture = Picture(recoloured(picture.image, rng), picture.things, picture.asked)
             rows.append((real, picture, self.pack(picture, rng)))
         return collate(rows, self.writer)
+
+    def glances(self, step: int, pictures: int, each: int = 6) -> Glances:
+        """`each` windows of each of `pictures` pictures, turned and mirrored; of scenes and photos in turn."""
+        rng = np.random.default_rng([self.seed, step, 1])
+        images, kinds, boxes, narrow = [], [], [], []
+        for _ in range(pictures):
+            real = rng.random() < self.photo_share
+            picture = (
+                self.photos.crop(rng)
+                if real and self.photos is not None
+                else self.scenes[int(rng.integers(self.scene_count))]
+            )
+            kind, box = dense_targets(picture.things)
+            kind, box = kind.reshape(SIDE, SIDE), box.reshape(SIDE, SIDE, 4)
+            image = picture.image if real or rng.random() < 0.3 else recoloured(picture.image, rng)
+            full = np.flatnonzero(kind)
+            for _ in range(each):
+                row, column = rng.integers(0, SIDE, 2)
+                if len(full) and rng.random() < 0.9:  # by object, not by cell: a big field is one object
+                    t = picture.things[int(rng.integers(len(picture.things)))]
+                    row, column = (t.box[1] + t.box[3]) / 2 // CELL, (t.box[0] + t.box[2]) / 2 // CELL
+                a, b = (int(np.clip(v - rng.integers(0, WINDOW), 0, SIDE - WINDOW)) for v in (row, column))
+                size = WINDOW * CELL
+                part = image[a * CELL : a * CELL + size, b * CELL : b * CELL + size]
+                k = kind[a : a + WINDOW, b : b + WINDOW]
+                x = box[a : a + WINDOW, b : b + WINDOW] - np.array([b, a, b, a], np.float32) * CELL
+                if rng.random() < 0.5:
+                    part, k, x = part[:, ::-1], k[:, ::-1], x[:, ::-1]
+                    x = np.stack((size - x[..., 2], x[..., 1], size - x[..., 0], x[..., 3]), -1)
+                if rng.random() < 0.5:
+                    part, k, x = part.transpose(1, 0, 2), k.T, x.transpose(1, 0, 2)[..., [1, 0, 3, 2]]
+                images.append(part)
+                kinds.append(k.ravel())
+                boxes.append(x.reshape(-1, 4))
+                narrow.append(real)
+        stack = [torch.from_numpy(np.stack(v)) for v in (images, kinds, boxes)]
+        return Glances(*stack, torch.tensor(narrow))
 
     def pack(self, picture: Picture, rng: np.random.Generator) -> list[tuple[list[int], object]]:
         """Conversations about the picture that fit into one row, as (prompt ids, answer)."""
@@ -155,7 +214,15 @@ def collate(rows: list, writer: Writer) -> Batch:
     return Batch(
         torch.from_numpy(np.stack([p.image for _, p, _ in rows])),
         *(torch.from_numpy(v)[:, None] for v in (ids, positions, segments)),
-        torch.tensor(where), torch.tensor(target), torch.tensor(weight), torch.tensor(number),
-        torch.tensor(look, dtype=torch.long), stack(look_cells), torch.tensor(aim, dtype=torch.long), stack(aim_cells),
-        torch.from_numpy(kind), torch.from_numpy(box), torch.tensor([real for real, _, _ in rows]),
+        torch.tensor(where),
+        torch.tensor(target),
+        torch.tensor(weight),
+        torch.tensor(number),
+        torch.tensor(look, dtype=torch.long),
+        stack(look_cells),
+        torch.tensor(aim, dtype=torch.long),
+        stack(aim_cells),
+        torch.from_numpy(kind),
+        torch.from_numpy(box),
+        torch.tensor([real for real, _, _ in rows]),
     )

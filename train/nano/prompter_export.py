@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -17,14 +16,17 @@ def export(model: Qwen2_5_VLForConditionalGeneration, words: PreTrainedTokenizer
     folder.mkdir(parents=True, exist_ok=True)
     model = model.to(torch.bfloat16).eval()
     model.generation_config = GenerationConfig(
-        do_sample=False, max_new_tokens=512, eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id,
+        do_sample=False,
+        max_new_tokens=512,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
     )
     with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
         model.save_pretrained(fresh, max_shard_size="9MB")
         processor(words).save_pretrained(fresh)
         names = {p.name for p in Path(fresh).iterdir()}
         for name in sorted(names, key=lambda n: n.endswith(".safetensors"), reverse=True):
-            os.replace(Path(fresh) / name, folder / name)
+            (Path(fresh) / name).replace(folder / name)
     for old in folder.glob("*.safetensors"):
         if old.name not in names:
             old.unlink()

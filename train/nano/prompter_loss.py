@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from think2seg.datasets.scenes import CATEGORIES
-from train.nano.prompter_batch import Batch
+from train.nano.prompter_batch import WINDOW, Batch, Glances
 from train.nano.prompter_model import CELL, CELLS, FRAME, PackedForward, patches_of, sines
 from train.nano.prompter_pictures import NWPU_CLASSES, SIDE
 from train.nano.prompter_text import Writer
 
 WAVES = 8
 LOOK, AIM = ((1, 0),), ((2, 1), (3, 1))
-"""(layer, head): the head that looks at all targets during the thought; those that look at the instance being written."""
+"""(layer, head): who looks at all targets during the thought, and who at the instance that is being written."""
 
 
 class Dense(nn.Module):
@@ -30,27 +30,36 @@ class Dense(nn.Module):
         super().__init__()
         self.kind = nn.Linear(hidden, len(CATEGORIES) + 1)
         self.place = nn.Linear(hidden, 2 * 2 * WAVES + 4 * 2 * WAVES + 4)
+        self.reach = nn.Linear(hidden, 4)
         self.nothing = nn.Parameter(torch.randn(hidden) * 0.02)
         self.warmth = nn.Parameter(torch.tensor(10.0))
 
-    def forward(self, seen: Tensor, batch: Batch, names: Tensor) -> dict[str, Tensor]:
-        """Losses; seen: (B, CELLS, hidden); names: (categories, hidden) embeddings of the categories' plurals."""
+    def what(self, seen: Tensor, batch: Batch | Glances, names: Tensor, side: int) -> dict[str, Tensor]:
+        """Losses that hold in a picture of any size: category, nearness to its name, how far its object's box
+        reaches from the cell. seen: (B, side * side, hidden); names: (categories, hidden) embeddings of the plurals."""
         unlabelled = torch.zeros(len(CATEGORIES) + 1, dtype=torch.bool)
         unlabelled[1 + len(NWPU_CLASSES) :] = True
         hidden_kinds = (batch.narrow[:, None] & unlabelled)[:, None]
-        seen = seen.float()
         balance = torch.ones(len(CATEGORIES) + 1)
-        balance[0] = 0.3
+        balance[0] = 0.2
         kind = F.cross_entropy(
             self.kind(seen).masked_fill(hidden_kinds, -1e4).flatten(0, 1), batch.kind.flatten(), weight=balance
         )
         words = F.normalize(torch.cat((self.nothing[None], names.float())), dim=-1)
         near = self.warmth * F.normalize(seen, dim=-1) @ words.T
         name = F.cross_entropy(near.masked_fill(hidden_kinds, -1e4).flatten(0, 1), batch.kind.flatten(), weight=balance)
+        held = batch.kind > 0
+        middle = centres(side).repeat(1, 2)
+        true = ((batch.box - middle) / CELL).clamp(-6, 6)
+        reach = (self.reach(seen) - true)[held].abs().mean() if held.any() else kind * 0
+        return {"kind": kind, "name": name, "reach": 0.3 * reach}
+
+    def forward(self, seen: Tensor, batch: Batch, names: Tensor) -> dict[str, Tensor]:
+        """Losses of whole frames: `what`, and where the cell and its object's box are in the frame."""
+        seen = seen.float()
+        parts = self.what(seen, batch, names, SIDE)
         guess = self.place(seen)
-        grid = torch.arange(CELLS)
-        centre = torch.stack(((grid % SIDE + 0.5) * CELL, (grid // SIDE + 0.5) * CELL), -1)
-        cell = F.mse_loss(guess[..., : 4 * WAVES], sines(centre, WAVES).flatten(1).expand(len(seen), -1, -1))
+        cell = F.mse_loss(guess[..., : 4 * WAVES], sines(centres(SIDE), WAVES).flatten(1).expand(len(seen), -1, -1))
         held = batch.kind > 0
         if held.any():
             box = batch.box[held]
@@ -59,7 +68,13 @@ class Dense(nn.Module):
             edge = (mine[:, 12 * WAVES :] - box / FRAME).abs().mean()
         else:
             wave = edge = guess.sum() * 0
-        return {"kind": kind, "name": name, "cell": cell, "wave": wave, "edge": 4 * edge}
+        return parts | {"cell": cell, "wave": wave, "edge": 4 * edge}
+
+
+def centres(side: int) -> Tensor:
+    """(side * side, 2) pixels: the middle of each cell."""
+    grid = torch.arange(side * side)
+    return torch.stack(((grid % side + 0.5) * CELL, (grid // side + 0.5) * CELL), -1)
 
 
 @dataclass(frozen=True)
@@ -71,7 +86,24 @@ class Terms:
     soft: float = 3.0
 
 
-def dense_loss(packed: PackedForward, dense: Dense, batch: Batch, writer: Writer, norm: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+def glance_loss(
+    packed: PackedForward, dense: Dense, batch: Glances, writer: Writer, norm: tuple[Tensor, Tensor]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of small windows, and its parts; `hit` is the share of objects' cells that are told right."""
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = packed.glance(patches_of(batch.images, *norm)).float()
+    table = packed.model.get_input_embeddings().weight
+    parts = dense.what(seen, batch, table[torch.tensor(writer.names)], WINDOW)
+    loss = sum(parts.values())
+    with torch.no_grad():
+        held = batch.kind > 0
+        parts["hit"] = (dense.kind(seen).argmax(-1) == batch.kind)[held].float().mean()
+    return loss, parts
+
+
+def dense_loss(
+    packed: PackedForward, dense: Dense, batch: Batch, writer: Writer, norm: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """(image tokens, loss, its parts)"""
     with torch.autocast("cpu", torch.bfloat16):
         seen = packed.see(patches_of(batch.images, *norm))
@@ -80,7 +112,9 @@ def dense_loss(packed: PackedForward, dense: Dense, batch: Batch, writer: Writer
     return seen, sum(parts.values()), parts
 
 
-def talk_loss(packed: PackedForward, seen: Tensor, batch: Batch, writer: Writer, prefix: tuple[Tensor, Tensor], terms: Terms) -> tuple[Tensor, dict[str, Tensor]]:
+def talk_loss(
+    packed: PackedForward, seen: Tensor, batch: Batch, writer: Writer, prefix: tuple[Tensor, Tensor], terms: Terms
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of the conversations, and its parts."""
     start = len(writer.before_image)
     with torch.autocast("cpu", torch.bfloat16):

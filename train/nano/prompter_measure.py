@@ -1,7 +1,7 @@
 """Measures an exported prompter against the truth, as it will be used: loaded from its folder, stock `generate`.
 
-Masks are an oracle's: a prompt gets the true mask of the object that holds most of its points, or else whose box is
-nearest; a prompt that fits no object gets its box, filled. So the figures speak of the prompter alone. "Nothing here" is
+Masks are an oracle's: a prompt gets the true mask of the object that holds most of its points and whose box fits
+best; a prompt that fits no object gets its box, filled. So the figures speak of the prompter alone. "Nothing here" is
 right as 1, a false alarm is 0. It does not know how the model was trained.
 """
 
@@ -24,7 +24,7 @@ from think2seg.datasets.scene_phrases import NAMES
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, SYSTEM_TURN, Strategy
 from train.nano import prompter_phrases as phrases
 from train.nano.prompter_model import FRAME
-from train.nano.prompter_pictures import NWPU_CLASSES, Asked, Photos, Picture, Phrasings, Thing, drawn, question
+from train.nano.prompter_pictures import NWPU_CLASSES, Asked, Photos, Phrasings, Picture, Thing, drawn, question
 
 ANSWER = re.compile(r"<think> (.+?) </think>\n<answer>```json(\[.*\])```</answer>", re.DOTALL)
 
@@ -67,7 +67,9 @@ def photographs(folder: Path) -> Iterator[Item]:
         for category in present:
             targets = tuple(i for i, t in enumerate(whole.things) if t.category == category)
             for kind in ("explicit", "implicit"):
-                yield Item("whole", whole, question(rng, kind, category, targets, "", len(targets) > 1), strategies(rng))
+                yield Item(
+                    "whole", whole, question(rng, kind, category, targets, "", len(targets) > 1), strategies(rng)
+                )
         category = missing[int(rng.integers(len(missing)))]
         one = question(rng, "implicit" if rng.random() < 0.5 else "explicit", category, (), "", False)
         yield Item("whole", whole, Asked(one.text, "absent", category, (), one.reasons), strategies(rng))
@@ -88,7 +90,11 @@ def read(text: str, strategy: Strategy) -> tuple[str, list[dict]] | None:
         return None
     for one in found:
         box, positive, negative = one.get("bbox_2d"), one.get("positive_points", []), one.get("negative_points", [])
-        if (box is not None) != strategy.box or len(positive) != strategy.positives or len(negative) != strategy.negatives:
+        if (
+            (box is not None) != strategy.box
+            or len(positive) != strategy.positives
+            or len(negative) != strategy.negatives
+        ):
             return None
         if box is not None and not (len(box) == 4 and box[0] < box[2] and box[1] < box[3]):
             return None
@@ -116,7 +122,7 @@ def oracle(instance: dict, things: Sequence[Thing], masks: Sequence[NDArray[np.b
     box = instance.get("bbox_2d")
     score = [
         (sum(bool(m[y, x]) for x, y in points) / max(1, len(points))) + (box_iou(box, t.box) if box else 0.0)
-        for t, m in zip(things, masks)
+        for t, m in zip(things, masks, strict=True)
     ]
     if score and max(score) >= 0.1:
         return masks[int(np.argmax(score))]
@@ -149,10 +155,14 @@ def score(item: Item, text: str) -> dict[str, float]:
     marks["count_off"] = float(abs(len(found) - min(10, len(asked.targets))))
     if STRATEGIES[item.strategy].box:
         boxes = [one["bbox_2d"] for one in found]
-        marks["box_iou"] = float(np.mean([max((box_iou(b, things[i].box) for b in boxes), default=0.0) for i in asked.targets]))
+        marks["box_iou"] = float(
+            np.mean([max((box_iou(b, things[i].box) for b in boxes), default=0.0) for i in asked.targets])
+        )
     points = [p for one in found for p in one.get("positive_points", [])]
     if points:
-        marks["points_in"] = float(np.mean([0 <= x < FRAME and 0 <= y < FRAME and bool(truth[int(y), int(x)]) for x, y in points]))
+        marks["points_in"] = float(
+            np.mean([0 <= x < FRAME and 0 <= y < FRAME and bool(truth[int(y), int(x)]) for x, y in points])
+        )
     return marks
 
 
@@ -168,15 +178,22 @@ class Asker:
         talks = [
             [
                 {"role": "system", "content": SYSTEM_TURN},
-                {"role": "user", "content": [
-                    {"type": "image", "image": Image.fromarray(item.picture.image)},
-                    {"type": "text", "text": STRATEGIES[item.strategy].user_turn(item.asked.text)},
-                ]},
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "image", "image": Image.fromarray(item.picture.image)},
+                        {"type": "text", "text": STRATEGIES[item.strategy].user_turn(item.asked.text)},
+                    ],
+                },
             ]
             for item in items
         ]
         inputs = self.processor.apply_chat_template(
-            talks, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+            talks,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
             processor_kwargs={"padding": True},
         )
         with torch.inference_mode():
@@ -185,13 +202,20 @@ class Asker:
 
 
 def measure(
-    folder: Path, scenes: int, start: int, phrasings: Phrasings, questions: int, nwpu: Path | None, batch: int = 8, show: int = 0
+    folder: Path,
+    scenes: int,
+    start: int,
+    phrasings: Phrasings,
+    questions: int,
+    nwpu: Path | None,
+    batch: int = 8,
+    show: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Asks, scores, prints a table: a row a group, kind, strategy and (for photos) class."""
     items = list(procedural(scenes, start, phrasings, questions)) + (list(photographs(nwpu)) if nwpu else [])
     asker, rows, began = Asker(folder), {}, time.perf_counter()
     for at in range(0, len(items), batch):
-        for item, text in zip(items[at : at + batch], asker.answers(items[at : at + batch])):
+        for item, text in zip(items[at : at + batch], asker.answers(items[at : at + batch]), strict=True):
             marks = score(item, text)
             g = item.group
             keys = [g, f"{g} {item.asked.kind}", f"{g} [{item.strategy}]"]
@@ -199,18 +223,25 @@ def measure(
                 keys += [f"{g} unseen", f"{g} unseen {item.asked.kind}"]
             if item.asked.targets:
                 n = len(item.asked.targets)
-                keys += [f"{g} /{item.asked.category}", f"{g} n={'1' if n == 1 else '2-3' if n < 4 else '4-10' if n < 11 else '>10'}"]
+                keys += [
+                    f"{g} /{item.asked.category}",
+                    f"{g} n={'1' if n == 1 else '2-3' if n < 4 else '4-10' if n < 11 else '>10'}",
+                ]
             for key in keys:
                 rows.setdefault(key, []).append(marks)
             if show:
                 show -= 1
-                print(f"{item.group} | {item.asked.text} | {item.asked.category} {len(item.asked.targets)} | {text} | {marks}")
+                wanted = f"{len(item.asked.targets)} {item.asked.category}"
+                print(f"{item.group} | {item.asked.text} | {wanted} | {text} | {marks}")
     table = {}
     names = ("parses", "class", "iou", "iou+", "n_acc", "found", "count_off", "box_iou", "points_in")
     print(f"{'':34s} {'asked':>6s} " + " ".join(f"{n:>9s}" for n in names))
     for key in sorted(rows):
         got = {n: [m[n] for m in rows[key] if n in m] for n in names}
         table[key] = {"asked": len(rows[key])} | {n: float(np.mean(v)) for n, v in got.items() if v}
-        print(f"{key:34s} {len(rows[key]):6d} " + " ".join(f"{table[key][n]:9.3f}" if n in table[key] else " " * 9 for n in names))
+        print(
+            f"{key:34s} {len(rows[key]):6d} "
+            + " ".join(f"{table[key][n]:9.3f}" if n in table[key] else " " * 9 for n in names)
+        )
     print(f"{time.perf_counter() - began:.0f} s for {len(items)} questions")
     return table

@@ -87,7 +87,7 @@ def thing(category: str, mask: NDArray[np.bool_], x0: int, y0: int, keep: bool =
         direction = axes[:, axis] * (1 if axes[np.argmax(np.abs(axes[:, axis])), axis] > 0 else -1)
         wish = direction * sign * float(np.sqrt(max(spread[axis], 0.0))) * 0.9
         best = candidates[np.argmin(((candidates - wish) ** 2).sum(1))] + centre
-        points.append((int(round(best[0])) + x0, int(round(best[1])) + y0))
+        points.append((round(best[0]) + x0, round(best[1]) + y0))
     pad = max(4, round(0.12 * max(h, w)))
     outer = np.pad(mask.astype(np.uint8), pad)
     away = cv2.distanceTransform(1 - outer, cv2.DIST_L2, 3)
@@ -133,13 +133,14 @@ def render(folder: Path, chunk: int) -> None:
     target = folder / f"{chunk:04d}.npy"
     if target.exists():
         return
+    fresh = folder / f"{chunk:04d}.{os.getpid()}.tmp"
     pictures = [drawn(FIRST_TRAINING_SEED + chunk * CHUNK + i) for i in range(CHUNK)]
-    with open(folder / f"{chunk:04d}.{os.getpid()}.tmp", "wb") as handle:
+    with fresh.open("wb") as handle:
         pickle.dump([(p.things, p.asked) for p in pictures], handle)
-    os.replace(handle.name, folder / f"{chunk:04d}.pickle")
-    with open(folder / f"{chunk:04d}.{os.getpid()}.tmp", "wb") as handle:
+    fresh.replace(folder / f"{chunk:04d}.pickle")
+    with fresh.open("wb") as handle:
         np.save(handle, np.stack([p.image for p in pictures]))
-    os.replace(handle.name, target)
+    fresh.replace(target)
 
 
 class Scenes:
@@ -154,7 +155,7 @@ class Scenes:
         if chunk not in self._open:
             if self.folder is None or not (self.folder / f"{chunk:04d}.npy").exists():
                 return drawn(FIRST_TRAINING_SEED + number)
-            with open(self.folder / f"{chunk:04d}.pickle", "rb") as handle:
+            with (self.folder / f"{chunk:04d}.pickle").open("rb") as handle:
                 rest = pickle.load(handle)
             self._open[chunk] = np.load(self.folder / f"{chunk:04d}.npy", mmap_mode="r"), rest
         images, rest = self._open[chunk]
@@ -172,11 +173,13 @@ class Photos:
     """NWPU VHR-10 as crops: `split` "train" or "val" (blocks of ten files, every eighth block is validation)."""
 
     def __init__(self, folder: Path, part: str) -> None:
-        with open(folder / "annotations.json") as handle:
+        with (folder / "annotations.json").open() as handle:
             table = json.load(handle)
         names = {c["id"]: c["name"].replace("_", " ") for c in table["categories"]}
         if unknown := set(names.values()) - set(NWPU_CLASSES):
-            raise ValueError(f"{folder / 'annotations.json'} has classes that are not NWPU VHR-10's: {sorted(unknown)}.")
+            raise ValueError(
+                f"{folder / 'annotations.json'} has classes that are not NWPU VHR-10's: {sorted(unknown)}."
+            )
         by_image: dict[int, list[dict]] = {}
         for a in table["annotations"]:
             by_image.setdefault(a["image_id"], []).append(a)
@@ -192,7 +195,9 @@ class Photos:
                 raise ValueError(f"{folder / 'images' / entry['file_name']} cannot be read as an image.")
             own = by_image.get(entry["id"], [])
             rings = tuple(np.array(a["segmentation"][0], float).reshape(-1, 2) for a in own)
-            self.photos.append(_Photo(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), tuple(names[a["category_id"]] for a in own), rings))
+            self.photos.append(
+                _Photo(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), tuple(names[a["category_id"]] for a in own), rings)
+            )
             self.names.append(entry["file_name"])
         self.by_class = {c: [i for i, p in enumerate(self.photos) if c in p.classes] for c in NWPU_CLASSES}
 
@@ -216,7 +221,7 @@ class Photos:
             w, h = keep * (width, height)
             x, y = rng.uniform(0, 1, 2) * (width - w, height - h)
         else:
-            mine = [r for r, c in zip(photo.rings, photo.classes) if c == category] or list(photo.rings)
+            mine = [r for r, c in zip(photo.rings, photo.classes, strict=True) if c == category] or list(photo.rings)
             ring = mine[int(rng.integers(len(mine)))]
             low, high = ring.min(0), ring.max(0)
             size = float((high - low).max())
@@ -236,7 +241,12 @@ class Photos:
         return self.cut(photo, (0.0, 0.0, photo.image.shape[1], photo.image.shape[0]), 0, None, colour=False)
 
     def cut(
-        self, photo: _Photo, window: tuple[float, float, float, float], turn: int, rng: np.random.Generator | None, colour: bool
+        self,
+        photo: _Photo,
+        window: tuple[float, float, float, float],
+        turn: int,
+        rng: np.random.Generator | None,
+        colour: bool,
     ) -> Picture:
         """The window (x, y, w, h) of a photo as a picture; `turn` 0-7: quarter turns, then mirrored. Objects cut to
         under 40 % are not annotated, and their class is not asked for."""
@@ -253,7 +263,7 @@ class Photos:
             image = image[:, ::-1]
         things: list[Thing] = []
         doubtful: set[str] = set()
-        for category, ring in zip(photo.classes, photo.rings):
+        for category, ring in zip(photo.classes, photo.rings, strict=True):
             moved = (ring - (x, y)) * (FRAME / w, FRAME / h)
             for _ in range(turn % 4):  # counter-clockwise, as np.rot90
                 moved = np.stack((moved[:, 1], FRAME - moved[:, 0]), 1)
@@ -282,12 +292,26 @@ class Photos:
     def ask(self, rng: np.random.Generator, things: list[Thing], doubtful: set[str]) -> tuple[Asked, ...]:
         """About nine questions; a quarter of them about NWPU classes that are not there."""
         present = sorted({t.category for t in things})
-        missing = [c for c in NWPU_CLASSES if c not in present and c not in doubtful] + list(SAFE_TO_MISS[: rng.random() < 0.3])
+        missing = [c for c in NWPU_CLASSES if c not in present and c not in doubtful] + list(
+            SAFE_TO_MISS[: rng.random() < 0.3]
+        )
         objects = [SceneObject(t.category, np.ones((1, t.area), bool), t.box) for t in things]
         found: dict[str, Asked] = {}
-        kinds = ["explicit", "explicit", "explicit", "implicit", "implicit", "implicit", "spatial", "counting", "absent", "absent", "absent"]
+        kinds = [
+            "explicit",
+            "explicit",
+            "explicit",
+            "implicit",
+            "implicit",
+            "implicit",
+            "spatial",
+            "counting",
+            "absent",
+            "absent",
+            "absent",
+        ]
         for kind in kinds:
-            if kind != "absent" and not present or kind == "absent" and not missing:
+            if (kind != "absent" and not present) or (kind == "absent" and not missing):
                 continue
             if kind == "absent":
                 category = missing[int(rng.integers(len(missing)))]
@@ -300,7 +324,9 @@ class Photos:
                 targets = tuple(i for i, t in enumerate(things) if t.category == category)
                 relation = ""
                 if kind == "spatial":
-                    if category in doubtful or not (clear := [r for r in relations(objects, category, FRAME) if not r[2]]):
+                    if category in doubtful or not (
+                        clear := [r for r in relations(objects, category, FRAME) if not r[2]]
+                    ):
                         continue
                     relation, targets, _ = clear[int(rng.integers(len(clear)))]
                 if kind == "counting" and category in doubtful:
@@ -348,7 +374,9 @@ def question(
     if rng.random() < 0.15:
         text = text.rstrip(".?")
     plural = NAMES[category][0][1]
-    reasons = {"explicit": f"{plural} are asked for by name", "counting": f"{plural} are to be counted"}.get(kind, REASONS[category])
+    reasons = {"explicit": f"{plural} are asked for by name", "counting": f"{plural} are to be counted"}.get(
+        kind, REASONS[category]
+    )
     if kind == "spatial":
         where = relation if relation.startswith("in the") else ""
         reasons = f"only {plural} {where} are wanted" if where else f"of the {plural}, only the {relation} is wanted"
@@ -365,19 +393,18 @@ _HELD_BLANK = {text.format_map(_Blank()) for text in _HELD}
 
 def recoloured(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Light, contrast, tint, saturation; now and then infrared-like, grey, blurred or noisy."""
-    x = image.astype(np.float32)
-    x = (x - 128) * rng.uniform(0.75, 1.3) + 128 + rng.uniform(-25, 25)
-    x *= rng.uniform(0.9, 1.1, 3).astype(np.float32)
-    grey = x.mean(2, keepdims=True)
-    x = grey + (x - grey) * rng.uniform(0.4, 1.4)
-    roll = rng.random()
+    tint = np.diag(rng.uniform(0.9, 1.1, 3)) * rng.uniform(0.75, 1.3)
+    grey = np.full((3, 3), 1 / 3)
+    roll, blur = rng.random(), rng.random()
+    keep = 0.0 if 0.05 <= roll < 0.10 else rng.uniform(0.4, 1.4)
+    mix = (grey + (np.eye(3) - grey) * keep) @ tint
     if roll < 0.05:
-        x = x[:, :, [1, 0, 2]]
-    elif roll < 0.10:
-        x = np.repeat(grey, 3, 2)
-    roll = rng.random()
-    if roll < 0.08:
-        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.5, 1.2))
-    elif roll < 0.16:
-        x = x + rng.normal(0, rng.uniform(2, 8), x.shape).astype(np.float32)
-    return x.clip(0, 255).astype(np.uint8)
+        mix = mix[[1, 0, 2]]
+    shift = 128 + rng.uniform(-25, 25) - mix @ np.full(3, 128.0)
+    image = cv2.transform(np.ascontiguousarray(image), np.column_stack((mix, shift)))
+    if blur < 0.08:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.2))
+    elif blur < 0.14:
+        noise = rng.integers(-12, 13, (FRAME // 2, FRAME, 3), dtype=np.int16)
+        image = (image + np.concatenate((noise, noise[::-1]))).clip(0, 255).astype(np.uint8)
+    return image

@@ -29,14 +29,38 @@ NUMBERS = 1000
 MOST = 10
 """Instances that an answer lists at most: the largest ones."""
 
-SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+SPECIAL = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
 OPEN, CLOSE = "<think> ", " </think>\n<answer>```json["
 END = "]```</answer>"
 FIRST_BOX, NEXT_BOX, BOX_END = '{"bbox_2d": [', ', {"bbox_2d": [', "]}"
 FIRST_POINTS, NEXT_POINTS = '{"positive_points": [[', ', {"positive_points": [['
-THEN_POSITIVE, THEN_NEGATIVE, BETWEEN, POINTS_END = '], "positive_points": [[', ']], "negative_points": [[', "],[", "]]}"
+THEN_POSITIVE, THEN_NEGATIVE, BETWEEN, POINTS_END = (
+    '], "positive_points": [[',
+    ']], "negative_points": [[',
+    "],[",
+    "]]}",
+)
 PIECES = (
-    OPEN, CLOSE, END, FIRST_BOX, NEXT_BOX, BOX_END, FIRST_POINTS, NEXT_POINTS, THEN_POSITIVE, THEN_NEGATIVE, BETWEEN, POINTS_END,
+    OPEN,
+    CLOSE,
+    END,
+    FIRST_BOX,
+    NEXT_BOX,
+    BOX_END,
+    FIRST_POINTS,
+    NEXT_POINTS,
+    THEN_POSITIVE,
+    THEN_NEGATIVE,
+    BETWEEN,
+    POINTS_END,
 )
 _MARK = "\x00"
 
@@ -86,7 +110,7 @@ def corpus() -> Iterator[str]:
         for text in split(IMPLICIT[category], False):
             yield from [text] * 8
         yield from [f" since {REASONS[category]}."] * 100
-    for category, words in phrases.WORDS.items():
+    for words in phrases.WORDS.values():
         for one, many in words.names:
             for form in (*phrases.EXPLICIT, *phrases.COUNTING):
                 yield form.format(s=one, p=many)
@@ -94,22 +118,30 @@ def corpus() -> Iterator[str]:
     for word in phrases.OUTSIDE:
         yield from [f" {word}", f" {word}s"] * 6
     yield from [text for text in phrases.OUTSIDE_IMPLICIT for _ in range(6)]
-    frequent = " ".join((*_PLACES, *_WORDS.values(), "The question asks for since and I see no nothing to mark here pick more than the largest spread over the image so there is of that kind, : . something that I do not know by sight", "system\nuser\nassistant\n"))
+    frequent = " ".join(
+        (
+            *_PLACES,
+            *_WORDS.values(),
+            "The question asks for since and I see no nothing to mark here pick more than the largest spread over "
+            "the image so there is of that kind, : . something that I do not know by sight",
+            "system\nuser\nassistant\n",
+        )
+    )
     yield from [frequent] * 1000
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
     """Trains the tokenizer; deterministic."""
-    pieces = [p for p in (*turn_pieces(), *PIECES)]
+    pieces = [*turn_pieces(), *PIECES]
     backend = Tokenizer(models.BPE())
-    names = sorted({n for c in CATEGORIES for n in NAMES[c][0]}, key=len, reverse=True)
-    backend.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(rf" ?\b(?:{'|'.join(names)})\b"), "isolated"),
-        pre_tokenizers.Split(Regex(r"\d{1,3}"), "isolated"),
-        # the names have passed: ByteLevel's own splitting would part their words
-        pre_tokenizers.Split(Regex(rf" ?\b(?:{'|'.join(names)})\b|'s|'t|'re|'ve|'m|'ll|'d| ?\p{{L}}+| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+"), "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
+    names = sorted({n for c in CATEGORIES for n in NAMES[c][0]}, key=lambda n: (-len(n), n))
+    name = rf" ?\b(?:{'|'.join(names)})\b"
+    word = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+    # names and numbers first; ByteLevel's own splitting would part the names' words
+    splits = [pre_tokenizers.Split(Regex(part), "isolated") for part in (name, r"\d{1,3}", f"{name}|{word}")]
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(pieces) - len(SPECIAL),
@@ -120,8 +152,12 @@ def tokenizer() -> PreTrainedTokenizerFast:
     backend.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in SPECIAL])
     backend.add_tokens([AddedToken(p, special=False, normalized=False) for p in pieces])
     made = PreTrainedTokenizerFast(
-        tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>", padding_side="left",
-        model_max_length=4096, clean_up_tokenization_spaces=False,
+        tokenizer_object=backend,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        padding_side="left",
+        model_max_length=4096,
+        clean_up_tokenization_spaces=False,
         extra_special_tokens={"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"},
     )
     made.chat_template = CHAT_TEMPLATE
@@ -148,8 +184,15 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 _PLACES = (
-    "at the upper left", "at the top", "at the upper right", "at the left", "near the centre", "at the right",
-    "at the lower left", "at the bottom", "at the lower right",
+    "at the upper left",
+    "at the top",
+    "at the upper right",
+    "at the left",
+    "near the centre",
+    "at the right",
+    "at the lower left",
+    "at the bottom",
+    "at the lower right",
 )
 _WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 
@@ -180,7 +223,9 @@ class Writer:
         self.numbers = [self._token(str(n)) for n in range(NUMBERS)]
         self.names = [self._token(f" {plural(c)}") for c in CATEGORIES]
         self.end = self._token("<|im_end|>")
-        ids = self.encode(f"<|im_start|>system\n{SYSTEM_TURN}<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|>")
+        ids = self.encode(
+            f"<|im_start|>system\n{SYSTEM_TURN}<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|>"
+        )
         self.before_image, self.image = ids[:-1], ids[-1]
         self.after_image = self._token("<|vision_end|>")
 
@@ -221,7 +266,10 @@ class Writer:
         lines.add(self._part("The question asks for"), 0.5)
         if asked.category is None:
             lines.add(self._part(" something"), 2.0)
-            lines.add(self._part(" that I do not know by sight. I see nothing of that kind, so there is nothing to mark."), 0.5)
+            lines.add(
+                self._part(" that I do not know by sight. I see nothing of that kind, so there is nothing to mark."),
+                0.5,
+            )
             return
         lines.add(self._part(f" {plural(asked.category)}"), 2.0)
         joint = ", since" if asked.kind != "spatial" and not asked.reasons.startswith(("only", "of the")) else ", and"

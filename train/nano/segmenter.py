@@ -46,7 +46,7 @@ class Recipe:
     coarse_size: int = 256
     coarse_batch: int = 4
     fine_batch: int = 2
-    per_crop: int = 4
+    per_crop: int = 6
     share_scenes: float = 0.25
     share_collage: float = 0.2
     ema: float = 0.998
@@ -159,9 +159,10 @@ def loss_of(logits: Tensor, iou: Tensor, truth: Tensor) -> tuple[Tensor, dict[st
     with torch.no_grad():
         hard, true = logits.flatten(1) > 0, soft > 0.5
         actual = (hard & true).sum(1) / (hard | true).sum(1).clamp(min=1)
-    iou_error = F.smooth_l1_loss(iou, actual, beta=0.1)
+    iou_error = F.mse_loss(iou, actual)
     parts = {"bce": weighted.mean().item(), "dice": dice.mean().item(), "iou": actual.mean().item()}
-    return weighted.mean() + 2 * dice.mean() + 0.5 * iou_error, parts
+    parts["score_error"] = (iou - actual).abs().mean().item()
+    return weighted.mean() + 2 * dice.mean() + 2 * iou_error, parts
 
 
 class Run:
