@@ -60,19 +60,14 @@ class Visit:
         self.hosts: set[str] = set()
         self.dialogs: list[str] = []
         self.faults: list[str] = []
-        self.streams: set[Any] = set()
-        page.on("request", lambda request: self._note(request))
-        page.on("requestfinished", lambda request: self.streams.discard(request))
-        page.on("requestfailed", lambda request: self.streams.discard(request))
+        page.on("request", lambda request: self._note_host(request.url))
         page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.goto(f"http://127.0.0.1:{site.port}")
         page.wait_for_selector("#canvas .t2s")
 
-    def _note(self, request: Any) -> None:
-        found = re.match(r"(?:https?|wss?)://([^/:]+)", request.url)
-        if "/queue/data" in request.url:
-            self.streams.add(request)
+    def _note_host(self, url: str) -> None:
+        found = re.match(r"(?:https?|wss?)://([^/:]+)", url)
         if found:
             self.hosts.add(found[1])
 
@@ -84,10 +79,8 @@ class Visit:
         self.until("([old]) => Number(document.querySelector('.t2s').dataset.rev) > old", [rev])
 
     def settle(self) -> None:
-        """Wait until the last event's stream is closed: gradio's client may lose one that begins while it closes."""
+        """Wait until the last question, replay or re-run is over."""
         self.page.wait_for_selector("#segment:not([disabled])")
-        while self.streams:
-            self.page.wait_for_timeout(10)
 
     def ask(self, question: str) -> None:
         self.settle()

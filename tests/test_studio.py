@@ -95,6 +95,14 @@ def test_building_the_page_opens_no_model(page: Page) -> None:
     assert page.opened == []
 
 
+def test_gradio_takes_no_prop_of_ours_for_an_event(page: Page) -> None:
+    # It takes every name that stands in quotes, comments included, in a component's JavaScript, and would then send
+    # a function along with each update; the browser loses updates over it.
+    p = page.desk.parts
+    for part, names in ((p.canvas, "scene phase palette"), (p.status, "said"), (p.thought, "words live")):
+        assert not [name for name in names.split() if hasattr(part, name)]
+
+
 def test_the_thought_grows_and_masks_come_before_the_text_is_over(page: Page, upload: Path) -> None:
     lengths, masked, images_sent = [], [], set()
     for updates in page.steps(upload, "planes"):

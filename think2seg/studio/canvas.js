@@ -1,5 +1,5 @@
-// The canvas: one picture, its masks, boxes and points; zoom, pan, hover. It draws `scene`, which the server alone
-// writes, and shows `phase` in words. It is a viewer: `value` is left for a person's own points and boxes.
+// The canvas: one picture, its masks, boxes and points; zoom, pan, hover. It draws props.scene, which the server alone
+// writes, and shows props.phase in words. It is a viewer: props.value is left for a person's own points and boxes.
 // All text from the server goes through textContent; it knows no model and no question.
 const figure = element.querySelector(".t2s"), stage = element.querySelector(".stage");
 const view = element.querySelector(".view"), context = view.getContext("2d", { willReadFrequently: true });
@@ -319,7 +319,8 @@ document.addEventListener("paste", (event) => {
   if (file && element.isConnected) { event.preventDefault(); bring(file); }
 });
 
-// The server's props; their names stay out of quotes, since gradio takes a quoted name here for an event of ours.
+// The server's props. Their names stay out of quotes of any kind in this file, comments included: gradio takes a quoted
+// name in here for an event of ours, and would send it along.
 const served = Object.keys({ scene: 0, phase: 0 });
 watch(served[0], take);
 watch(served[1], () => announce(props.phase));

@@ -189,8 +189,7 @@ def _settings(
 def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip: Any) -> None:
     """Events to handlers. The model and SAM have queues of their own, so that neither waits for the other.
 
-    What is short passes by the queue: gradio's browser client opens and closes one stream for all queued events, and
-    may lose an event that begins in the very moment in which the last one ends.
+    What is short passes by the queue.
     """
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     private: dict[str, Any] = {**quiet, "api_visibility": "private"}
