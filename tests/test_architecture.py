@@ -25,19 +25,20 @@ ROOMS: dict[str, set[str]] = {
     "record": {"types"},
     "datasets": {"types", "errors", "images"},
     "models": {"errors"},
-    "prompter": {"types", "errors", "answer", "strategy", "models"},
-    "segmenter": {"types", "errors", "models"},
+    "weights": {"errors", "models"},
+    "prompter": {"types", "errors", "answer", "strategy", "models", "weights"},
+    "segmenter": {"types", "errors", "models", "weights"},
     "pipeline": {
-        "types", "errors", "strategy", "answer", "images", "overlay", "metrics", "record", "models", "prompter",
-        "segmenter",
+        "types", "errors", "strategy", "answer", "images", "overlay", "metrics", "record", "models", "weights",
+        "prompter", "segmenter",
     },
     "studio": {
-        "types", "errors", "strategy", "answer", "images", "geo", "overlay", "record", "models", "prompter",
-        "segmenter", "pipeline",
+        "types", "errors", "strategy", "answer", "images", "geo", "overlay", "record", "models", "weights",
+        "prompter", "segmenter", "pipeline",
     },
     "__main__": {
-        "types", "errors", "strategy", "answer", "images", "geo", "overlay", "record", "models", "prompter",
-        "segmenter", "pipeline",
+        "types", "errors", "strategy", "answer", "images", "geo", "overlay", "record", "models", "weights",
+        "prompter", "segmenter", "pipeline",
     },
     "__init__": {"errors", "pipeline", "types"},
 }  # fmt: skip
@@ -57,7 +58,8 @@ OUTSIDE: dict[str, set[str]] = {
     "metrics": {"numpy"},
     "record": {"numpy", "PIL", "pycocotools"},
     "datasets": {"numpy", "cv2"},
-    "models": {"torch", "huggingface_hub"},
+    "models": set(),
+    "weights": {"torch", "huggingface_hub"},
     "prompter": {"torch", "transformers", "PIL", "safetensors"},
     "segmenter": {"torch", "sam2", "numpy", "cv2", "safetensors"},
     "pipeline": {"numpy", "PIL"},
@@ -135,14 +137,16 @@ def test_broad_excepts_stand_only_at_doors() -> None:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ExceptHandler):
-                caught = {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)} if node.type else {"BaseException"}
+                caught = (
+                    {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)} if node.type else {"BaseException"}
+                )
                 assert not caught & {"Exception", "BaseException"}, f"{path.name}:{node.lineno} catches everything"
 
 
 @pytest.mark.parametrize("code", ["import think2seg", "import think2seg.__main__", "import think2seg.pipeline"])
 def test_importing_is_light(code: str) -> None:
     """A fresh interpreter, so that nothing an earlier test loaded hides it."""
-    heavy = "torch gradio trl rasterio transformers sam2 cv2".split()
+    heavy = ["torch", "gradio", "trl", "rasterio", "transformers", "sam2", "cv2"]
     check = f"import sys; {code}; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from think2seg import models
+from think2seg import models, weights
 from think2seg.errors import ModelError
 
 
@@ -84,13 +84,13 @@ def test_a_sam_folder_is_known_by_its_file(tmp_path) -> None:
 
 def test_weights_are_taken_from_the_given_folder(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = models.find_segmenter("small")
-    assert models.local_folder(entry) is None
+    assert weights.folder_here(entry) is None
     monkeypatch.setenv("THINK2SEG_WEIGHTS", str(tmp_path))
     for folder in (tmp_path, tmp_path / "sam2.1-hiera-small", tmp_path / "small"):
         folder.mkdir(exist_ok=True)
         (folder / entry.checkpoint).write_bytes(b"x")
-        assert models.local_folder(entry) == folder
-    assert models.weights_folder(entry) == tmp_path / "small"
+        assert weights.folder_here(entry) == folder
+    assert weights.folder_of(entry) == tmp_path / "small"
 
 
 def test_a_checkpoint_with_a_missing_shard_is_not_there(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,14 +101,14 @@ def test_a_checkpoint_with_a_missing_shard_is_not_there(tmp_path, monkeypatch: p
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     (folder / "model-1.safetensors").write_bytes(b"x")
-    assert models.local_folder(models.find_prompter("Think2Seg-RS-3B")) is None
+    assert weights.folder_here(models.find_prompter("Think2Seg-RS-3B")) is None
     (folder / "model-2.safetensors").write_bytes(b"x")
-    assert models.local_folder(models.find_prompter("Think2Seg-RS-3B")) == folder
+    assert weights.folder_here(models.find_prompter("Think2Seg-RS-3B")) == folder
 
 
 def test_weights_that_cannot_be_had_name_the_ways_out() -> None:
     with pytest.raises(ModelError, match="small.*THINK2SEG_WEIGHTS.*nano"):
-        models.weights_folder(models.find_segmenter("small"))
+        weights.folder_of(models.find_segmenter("small"))
 
 
 @pytest.mark.parametrize("offline", [True, False])
@@ -116,11 +116,11 @@ def test_a_hub_that_does_not_answer_is_a_reason_and_no_error(monkeypatch: pytest
     """Told to stay offline, or a host that refuses the connection: the client's own errors differ."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
     monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", "http://127.0.0.1:9")
-    models._hub_has.cache_clear()
-    can = models.availability(models.find_segmenter("small"))
+    weights._hub_has.cache_clear()
+    can = weights.availability(models.find_segmenter("small"))
     assert not can.runs and "cannot be reached" in can.why
     with pytest.raises(ModelError, match="could not be fetched"):
-        models.weights_folder(models.find_segmenter("small"))
+        weights.folder_of(models.find_segmenter("small"))
 
 
 @pytest.mark.parametrize(
@@ -134,18 +134,18 @@ def test_a_hub_that_does_not_answer_is_a_reason_and_no_error(monkeypatch: pytest
     ],
 )
 def test_auto_takes_the_3b_only_where_it_can_run(monkeypatch, tmp_path, free, cached, hub, chosen, reason) -> None:
-    monkeypatch.setattr(models, "_cuda_bytes", lambda: free)
-    monkeypatch.setattr(models, "_hub_has", lambda repository: hub)
+    monkeypatch.setattr(weights, "_cuda_bytes", lambda: free)
+    monkeypatch.setattr(weights, "_hub_has", lambda repository: hub)
     if cached:
         folder = tmp_path / "Think2Seg-RS-3B"
         folder.mkdir()
         (folder / "config.json").write_text("{}")
         (folder / "model.safetensors").write_bytes(b"x")
         monkeypatch.setenv("THINK2SEG_WEIGHTS", str(tmp_path))
-    entry, why = models.choose_prompter()
+    entry, why = weights.choose_prompter()
     assert entry.name == chosen and reason in why
 
 
 def test_the_bundled_pair_can_run_here() -> None:
-    assert models.availability(models.find_prompter("nano")).runs
-    assert models.availability(models.find_segmenter("nano")).runs
+    assert weights.availability(models.find_prompter("nano")).runs
+    assert weights.availability(models.find_segmenter("nano")).runs

@@ -61,7 +61,9 @@ def test_the_stock_predictor_says_the_same(small: segmenter.Sam2Segmenter) -> No
     stock = SAM2ImagePredictor(small._predictor.model)
     with torch.inference_mode(), small._precision():
         stock.set_image(image)
-        for prompt, mask in zip([BOX_2, BOX_2_NEG, POINTS], small.segment(image, [BOX_2, BOX_2_NEG, POINTS]), strict=True):
+        for prompt, mask in zip(
+            [BOX_2, BOX_2_NEG, POINTS], small.segment(image, [BOX_2, BOX_2_NEG, POINTS]), strict=True
+        ):
             expected, scores, _low = stock.predict(
                 point_coords=np.array(prompt.positive + prompt.negative),
                 point_labels=np.array([1] * len(prompt.positive) + [0] * len(prompt.negative)),

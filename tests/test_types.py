@@ -67,7 +67,11 @@ def test_answers_that_differ_in_warnings_only_are_equal() -> None:
 def test_a_mask_is_bool_and_scored() -> None:
     pixels = np.eye(4, dtype=bool)
     assert Mask(pixels, 0.5, 0).area == 4
-    for bad in (lambda: Mask(pixels.astype(np.uint8), 0.5, 0), lambda: Mask(pixels, 1.5, 0), lambda: Mask(pixels, 0, -1)):
+    for bad in (
+        lambda: Mask(pixels.astype(np.uint8), 0.5, 0),
+        lambda: Mask(pixels, 1.5, 0),
+        lambda: Mask(pixels, 0, -1),
+    ):
         with pytest.raises(ValueError):
             bad()
 

@@ -84,9 +84,7 @@ def _segment(options: argparse.Namespace) -> int:
     pipeline.checked_question(options.question)
     pipeline.find_strategy(options.strategy)
     picture = images.load(options.image)  # before any model: a bad file should not cost a minute
-    line = pipeline.load(
-        options.prompter, options.segmenter, strategy=options.strategy, negatives=options.negatives
-    )
+    line = pipeline.load(options.prompter, options.segmenter, strategy=options.strategy, negatives=options.negatives)
     _say(f"prompter: {line.prompter.about}\nsegmenter: {line.segmenter.about}\n")
     result: Result | None = None
     try:
@@ -149,15 +147,15 @@ def _summary(result: Result, out: Path | None) -> str:
 
 
 def _models(_options: argparse.Namespace) -> int:
-    from think2seg import models
+    from think2seg import models, weights
 
     for title, entries, choose in (
-        ("Prompters", models.PROMPTERS, models.choose_prompter),
-        ("Segmenters", models.SEGMENTERS, models.choose_segmenter),
+        ("Prompters", models.PROMPTERS, weights.choose_prompter),
+        ("Segmenters", models.SEGMENTERS, weights.choose_segmenter),
     ):
         print(title)
         for entry in entries:
-            can = models.availability(entry)
+            can = weights.availability(entry)
             print(f"  {entry.name:<16} {'runs here' if can.runs else 'cannot run here'}: {can.why}")
             print(f"  {'':<16} {entry.about}")
         print(f"  {'auto':<16} {choose()[1]}\n")

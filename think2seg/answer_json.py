@@ -33,7 +33,12 @@ _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _ALIASES = {"，": ",", "：": ":"}
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _WORDS: dict[str, bool | None] = {
-    "true": True, "True": True, "false": False, "False": False, "null": None, "None": None,
+    "true": True,
+    "True": True,
+    "false": False,
+    "False": False,
+    "null": None,
+    "None": None,
 }
 _CLOSER = {"[": "]", "(": ")", "{": "}"}
 _NOT_IN_WORD = frozenset(",:[]{}()/`<~，：") | frozenset(_QUOTES)

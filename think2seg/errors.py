@@ -3,14 +3,14 @@
 Every error names the thing, what came, and the way out. Doors (the command line, the studio, the reward,
 the evaluator) decide what an error costs; rooms only raise.
 
-| error          | studio                          | command line      | reward                   | evaluation          |
-| -------------- | ------------------------------- | ----------------- | ------------------------ | ------------------- |
-| `AnswerError`  | the thought stays, reason shown | message, exit 2   | 0 for that completion    | counted unreadable  |
-| `QueryError`   | message with the way out        | message, exit 2   | n/a                      | stops               |
-| `ImageError`   | message with the way out        | message, exit 2   | n/a                      | stops, names file   |
-| `GeoError`     | message with the way out        | message, exit 2   | n/a                      | stops, names file   |
-| `ModelError`   | message with the way out        | message, exit 3   | stops                    | stops               |
-| anything else  | our bug: traceback in the log   | traceback         | traceback                | traceback           |
+| error          | studio                          | command line     | reward                 | evaluation          |
+| -------------- | ------------------------------- | ---------------- | ---------------------- | ------------------- |
+| `AnswerError`  | the thought stays, reason shown | message, exit 2  | 0 for that completion  | counted unreadable  |
+| `QueryError`   | message with the way out        | message, exit 2  | n/a                    | stops               |
+| `ImageError`   | message with the way out        | message, exit 2  | n/a                    | stops, names file   |
+| `GeoError`     | message with the way out        | message, exit 2  | n/a                    | stops, names file   |
+| `ModelError`   | message with the way out        | message, exit 3  | stops                  | stops               |
+| anything else  | our bug: traceback in the log   | traceback        | traceback              | traceback           |
 
 It does not know numpy, models or pages: the standard library only.
 """

@@ -1,19 +1,13 @@
-"""The registry: a model's name leads to its weights, its coordinate space, and whether it can run here.
+"""The registry: a model's name leads to its source, its coordinate space and what it needs.
 
-Weights are looked for in this order: the folder that was given as the name, the bundled `assets/`, the folder in the
-environment variable `THINK2SEG_WEIGHTS` (each checkpoint in a sub-folder of its own, or SAM 2 files side by side), the
-hub's cache, and last the hub itself. The coordinate space is a field of the entry and never guessed from the numbers
-that a model writes.
-
-It knows where weights are, and not what is in them: it loads no model. torch is asked for the device only.
+The coordinate space is a field of the entry and never guessed from the numbers that a model writes. It knows names and
+folders, loads nothing and asks no host; where weights lie and whether a model can run here is `weights.py`'s.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,14 +51,6 @@ class SegmenterEntry:
     checkpoint: str = "model.safetensors"
     needs: int = 0
     fetch: int = 0
-
-
-@dataclass(frozen=True)
-class Availability:
-    """Whether a model can run here, and why (not), in one plain sentence."""
-
-    runs: bool
-    why: str
 
 
 def _bundled(folder: str) -> str:
@@ -206,7 +192,7 @@ def find_segmenter(name: str) -> SegmenterEntry:
             f"{', '.join(sorted(e.checkpoint for e in SEGMENTERS if e.config))}, or config.json with model.safetensors."
         )
     known = ", ".join(e.name for e in SEGMENTERS)
-    raise ModelError(f"There is no segmenter called {name!r}, and no file or folder of that name. Known: auto, {known}.")
+    raise ModelError(f"There is no segmenter called {name!r}, and no such file or folder. Known: auto, {known}.")
 
 
 def _is_tensors(name: str) -> bool:
@@ -214,7 +200,7 @@ def _is_tensors(name: str) -> bool:
 
 
 def _local_prompter(name: str, folder: Path) -> PrompterEntry:
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if config is None:
         raise ModelError(f"The folder {name!r} holds no config.json; a prompter is a folder in the hub's layout.")
     entry = PrompterEntry(folder.name, str(folder), f"A local checkpoint in {folder}.")
@@ -232,7 +218,7 @@ def _local_prompter(name: str, folder: Path) -> PrompterEntry:
 def _with_sidecar(entry: PrompterEntry) -> PrompterEntry:
     """`entry` with what the sidecar in its folder says; the entry itself if there is none."""
     path = Path(entry.source) / SIDECAR
-    said = _read_json(path)
+    said = read_json(path)
     if said is None:
         return entry
     coordinates = said.get("coordinates", entry.coordinates)
@@ -250,7 +236,7 @@ def _with_sidecar(entry: PrompterEntry) -> PrompterEntry:
     return replace(entry, coordinates=coordinates, resize=pair, max_new_tokens=tokens)
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
@@ -260,154 +246,3 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise ModelError(f"{path} must hold a JSON object; it holds a {type(value).__name__}.")
     return value
-
-
-# --- where the weights are --------------------------------------------------------------------------------------------
-
-
-def local_folder(entry: PrompterEntry | SegmenterEntry) -> Path | None:
-    """The folder on this machine that holds the entry's weights, or None; nothing is fetched."""
-    if Path(entry.source).is_absolute():
-        folder = Path(entry.source)
-        return folder if _holds_weights(entry, folder) else None
-    given = os.environ.get("THINK2SEG_WEIGHTS")
-    if given:
-        root = Path(given).expanduser()
-        for folder in (root / entry.name, root / entry.source.split("/")[-1], root / entry.source, root):
-            if _holds_weights(entry, folder):
-                return folder
-    return _cached_folder(entry)
-
-
-def _holds_weights(entry: PrompterEntry | SegmenterEntry, folder: Path) -> bool:
-    if isinstance(entry, SegmenterEntry):
-        return (folder / entry.checkpoint).is_file()
-    if not (folder / "config.json").is_file():
-        return False
-    index = _read_json(folder / "model.safetensors.index.json")
-    if index is not None:
-        return all((folder / name).is_file() for name in set(index.get("weight_map", {"": "missing"}).values()))
-    return (folder / "model.safetensors").is_file()
-
-
-def _cached_folder(entry: PrompterEntry | SegmenterEntry) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    file = entry.checkpoint if isinstance(entry, SegmenterEntry) else "config.json"
-    found = try_to_load_from_cache(entry.source, file)
-    if not isinstance(found, str):
-        return None
-    folder = Path(found).parent
-    return folder if _holds_weights(entry, folder) else None
-
-
-def weights_folder(entry: PrompterEntry | SegmenterEntry) -> Path:
-    """The folder that holds the entry's weights, fetched from the hub (with a progress bar) if need be.
-
-    Raises `ModelError`, naming what was missing and where it was looked for.
-    """
-    folder = local_folder(entry)
-    if folder is not None:
-        return folder
-    if Path(entry.source).is_absolute():
-        raise ModelError(f"The weights of {entry.name!r} are not in {entry.source}: the files are missing or cut short.")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HTTPError
-
-    patterns = (
-        [entry.checkpoint]
-        if isinstance(entry, SegmenterEntry)
-        else ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"]
-    )
-    try:
-        fetched = Path(snapshot_download(entry.source, allow_patterns=patterns))
-    except (OSError, ValueError, RuntimeError, HTTPError) as error:  # what the hub client raises, offline included
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(
-            f"The weights of {entry.name!r} ({entry.source}) are not on this machine and could not be fetched: "
-            f"{first_line} Put them into a folder, set THINK2SEG_WEIGHTS to it, or use the bundled 'nano'."
-        ) from error
-    if not _holds_weights(entry, fetched):
-        raise ModelError(f"{entry.source} was fetched to {fetched}, but its weights are not complete. Fetch it again.")
-    return fetched
-
-
-# --- whether it can run here ------------------------------------------------------------------------------------------
-
-
-def device() -> str:
-    """`cuda` if torch sees a CUDA device, else `cpu`."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _cuda_bytes() -> int:
-    """Bytes free on the first CUDA device; 0 without one."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return 0
-    free, _total = torch.cuda.mem_get_info()
-    return int(free)
-
-
-@lru_cache(maxsize=16)
-def _hub_has(repository: str) -> bool:
-    """Whether the hub answers for `repository` within three seconds; asked once a process."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HTTPError
-
-    try:
-        HfApi().model_info(repository, timeout=3)
-    except (OSError, ValueError, RuntimeError, HTTPError):
-        return False
-    return True
-
-
-
-
-def availability(entry: PrompterEntry | SegmenterEntry, *, ask_hub: bool = True) -> Availability:
-    """Whether `entry` can run here, and why (not).
-
-    A model that wants a GPU is said to run on a CPU only if it is a segmenter (slow, but it does). With `ask_hub`
-    false, weights that are not on this machine count as missing.
-    """
-    here = local_folder(entry)
-    if here is None and Path(entry.source).is_absolute():
-        return Availability(False, f"its files are missing in {entry.source}")
-    if isinstance(entry, PrompterEntry) and entry.needs:
-        free = _cuda_bytes()
-        if not free:
-            return Availability(False, f"needs a CUDA GPU with about {entry.needs / GIB:.0f} GiB free; there is none")
-        if free < entry.needs:
-            return Availability(
-                False, f"needs about {entry.needs / GIB:.0f} GiB of GPU memory; {free / GIB:.1f} GiB are free"
-            )
-    if here is not None:
-        slow = isinstance(entry, SegmenterEntry) and entry.needs and not _cuda_bytes()
-        return Availability(True, f"weights in {here}" + (", slow on a CPU" if slow else ""))
-    size = f"{entry.fetch / 1e9:.1f} GB"
-    if ask_hub and _hub_has(entry.source):
-        return Availability(True, f"weights will be fetched from the hub at first use ({size})")
-    return Availability(False, f"weights are not on this machine, and {entry.source} ({size}) cannot be reached")
-
-
-def choose_prompter() -> tuple[PrompterEntry, str]:
-    """What `auto` means here, and the reason in one sentence: the paper's 3B where it can run, else the bundled nano."""
-    wanted = find_prompter("Think2Seg-RS-3B")
-    can = availability(wanted)
-    if can.runs:
-        return wanted, f"auto chose {wanted.name}: a CUDA GPU with room is here, {can.why}."
-    return find_prompter("nano"), f"auto chose the bundled nano: {wanted.name} {can.why}."
-
-
-def choose_segmenter() -> tuple[SegmenterEntry, str]:
-    """What `auto` means here: the paper's SAM 2.1 small where a GPU is and its weights can be had, else the nano."""
-    wanted = find_segmenter("small")
-    if not _cuda_bytes():
-        return find_segmenter("nano"), "auto chose the bundled nano: no CUDA GPU is here, and SAM 2.1 small is slow."
-    can = availability(wanted)
-    if can.runs:
-        return wanted, f"auto chose SAM 2.1 small: a CUDA GPU is here, {can.why}."
-    return find_segmenter("nano"), f"auto chose the bundled nano: SAM 2.1 small {can.why}."

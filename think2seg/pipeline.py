@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -126,8 +125,9 @@ class Pipeline:
     ) -> Iterator[Event]:
         """Events until `Finished`: `Thinking`, `PromptFound`, `MaskReady`, prompts and masks in source-image pixels.
 
-        Setting `stop` (an event for this call alone: it is set at the end) stops the prompter within a token, and what it
-        wrote until then is read as ever; closing the iterator ends everything. Raises like `__call__`; `AnswerError` comes after the last `Thinking`.
+        Setting `stop` (an event for this call alone: it is set at the end) stops the prompter within a token, and what
+        it wrote until then is read as ever; closing the iterator ends everything. Raises like `__call__`;
+        `AnswerError` comes after the last `Thinking`.
         """
         asked = find_strategy(self.strategy if strategy is None else strategy)
         send_negatives = self.negatives if negatives is None else negatives
@@ -218,11 +218,15 @@ class Pipeline:
         read = reader.close()
         warnings = [*notes, *read.warnings]
         if run.seconds() > self.deadline_s:
-            warnings.append(f"The prompter was cut off after {self.deadline_s:.0f} s; what it wrote until then was read.")
+            warnings.append(
+                f"The prompter was cut off after {self.deadline_s:.0f} s; what it wrote until then was read."
+            )
         kept = without_duplicates(read.prompts)
         if len(kept) < len(read.prompts):
             dropped = len(read.prompts) - len(kept)
-            warnings.append(f"{dropped} of {len(read.prompts)} boxes overlapped a larger one by more than half; dropped.")
+            warnings.append(
+                f"{dropped} of {len(read.prompts)} boxes overlapped a larger one by more than half; dropped."
+            )
         return Answer(read.thought, tuple(p.moved(writing.frame, query.size) for p in kept), tuple(warnings))
 
     @staticmethod

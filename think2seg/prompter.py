@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
-from think2seg import models
+from think2seg import models, weights
 from think2seg.answer import messages
 from think2seg.errors import ModelError
 from think2seg.strategy import Strategy
@@ -251,12 +251,12 @@ def load(name: str = "auto", *, device: str | None = None) -> TransformersPrompt
     of that name, its weights cannot be had, or they do not load.
     """
     if name == "auto":
-        entry, reason = models.choose_prompter()
+        entry, reason = weights.choose_prompter()
     else:
         entry, reason = models.find_prompter(name), ""
-    device = device or models.device()
+    device = device or weights.best_device()
     with _loading:
-        folder = models.weights_folder(entry)
+        folder = weights.folder_of(entry)
         key = (str(folder), device)
         if key not in _loaded:
             for other, held in list(_loaded.items()):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from think2seg import models
+from think2seg import models, weights
 from think2seg.errors import ModelError
 from think2seg.types import Mask, Prompt
 
@@ -202,12 +202,12 @@ def load(name: str = "auto", *, device: str | None = None) -> Sam2Segmenter:
     Raises `ModelError` if there is none of that name, its weights cannot be had, or they do not fit the architecture.
     """
     if name == "auto":
-        entry, reason = models.choose_segmenter()
+        entry, reason = weights.choose_segmenter()
     else:
         entry, reason = models.find_segmenter(name), ""
-    device = device or models.device()
+    device = device or weights.best_device()
     with _loading:
-        folder = models.weights_folder(entry)
+        folder = weights.folder_of(entry)
         key = (entry.name, str(folder / entry.checkpoint), device)
         if key not in _loaded:
             _loaded[key] = _open(entry, folder, device, reason)

@@ -107,9 +107,7 @@ class Strategy:
 
     def can_be_cut_from(self, asked: Strategy) -> bool:
         """Whether an answer to `asked` holds all that this strategy sends, so that nobody need ask again."""
-        return (
-            self.box <= asked.box and self.positives <= asked.positives and self.negatives <= asked.negatives
-        )
+        return self.box <= asked.box and self.positives <= asked.positives and self.negatives <= asked.negatives
 
 
 STRATEGIES: dict[str, Strategy] = {

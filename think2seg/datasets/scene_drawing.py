@@ -84,7 +84,7 @@ def cover(rng: Random, name: str, size: int, wide: NDArray[np.float32], fine: ND
     index = cv2.convertScaleAbs(cv2.max(wide, -1.0), alpha=127.5, beta=127.5)
     lit = cv2.addWeighted(fine, grain, fine, 0.0, 1.0)
     plain = cv2.LUT(cv2.merge((index, index, index)), tones)
-    return cv2.multiply(plain, cv2.merge((lit, lit, lit)), dtype=cv2.CV_8U).astype(np.uint8, copy=False)
+    return np.asarray(cv2.multiply(plain, cv2.merge((lit, lit, lit)), dtype=cv2.CV_8U), dtype=np.uint8)
 
 
 def circle(x: float, y: float, r: float, k: int = 40) -> NDArray[np.float64]:
@@ -263,4 +263,4 @@ def finish(rng: Random, image: NDArray[np.uint8], size: int) -> NDArray[np.uint8
     done, coded = cv2.imencode(".jpg", cv2.cvtColor(out, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise RuntimeError("OpenCV could not compress a scene as JPEG; is its JPEG codec built in?")
-    return cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    return np.asarray(cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), dtype=np.uint8)

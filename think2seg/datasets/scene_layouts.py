@@ -291,14 +291,14 @@ def suburb(size: int, layout: Random, texture: Random) -> Canvas:
         scatter(c, "swimming pool", _count(c, 1, 5), z)
     if _coin(c, 0.35):
         parking(c, *_spot(c), car, _count(c, 3, 8), _count(c, 1, 2), 0.65)
-    for kind, p in (
+    for kind, chance in (
         ("tennis court", 0.2),
         ("basketball court", 0.2),
         ("pond", 0.12),
         ("helipad", 0.1),
         ("soccer field", 0.1),
     ):
-        if _coin(c, p):
+        if _coin(c, chance):
             scatter(c, kind, _count(c, 1, 2), z)
     trees(c, _count(c, 0, 60), 0.022 * z)
     return c

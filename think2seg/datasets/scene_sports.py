@@ -90,8 +90,8 @@ def ground_track_field(b: Brush, rng: Random) -> None:
     if rng.random() < 0.6:
         for s in (-1.0, 1.0):  # the ends inside the bends are often paved
             x = s * (iw - ih) / 2
-            k = [(x + s * ih / 2 * math.cos(u), ih / 2 * math.sin(u)) for u in np.linspace(-1.5, 1.5, 20)]
-            b.detail(k, mix(red, turf, rng.uniform(0.0, 0.7)))
+            end = [(x + s * ih / 2 * math.cos(u), ih / 2 * math.sin(u)) for u in np.linspace(-1.5, 1.5, 20)]
+            b.detail(end, mix(red, turf, rng.uniform(0.0, 0.7)))
     for k in range(-3, 4):
         if k % 2 and rng.random() < 0.8:
             u = (iw - ih) / 7

@@ -19,7 +19,7 @@ from typing import Any
 
 import gradio as gr
 
-from think2seg import models, overlay, record
+from think2seg import models, overlay, record, weights
 from think2seg.errors import ModelError, QueryError, Think2SegError
 from think2seg.images import Picture
 from think2seg.pipeline import Pipeline, find_strategy
@@ -269,8 +269,8 @@ class Desk:
         """What the chosen models are and whether they run here, without loading them."""
         lines: list[str] = []
         for name, known, find, choose in (
-            (prompter, self._prompters, models.find_prompter, models.choose_prompter),
-            (segmenter, self._segmenters, models.find_segmenter, models.choose_segmenter),
+            (prompter, self._prompters, models.find_prompter, weights.choose_prompter),
+            (segmenter, self._segmenters, models.find_segmenter, weights.choose_segmenter),
         ):
             try:
                 self._check(name, known, "model")
@@ -279,7 +279,7 @@ class Desk:
                     lines.append(reason[:1].upper() + reason[1:])
                 else:
                     found = find(name)
-                    can = models.availability(found)
+                    can = weights.availability(found)
                     lines.append(f"{found.about} {'Runs here' if can.runs else 'Cannot run here'}: {can.why}.")
             except Think2SegError as error:
                 lines.append(str(error))

@@ -42,7 +42,9 @@ def propose(first: int, count: int) -> None:
                 continue
             score = iou(result.mask, made.truth(question))
             thought = " ".join(result.answer.thought.split())
-            print(f"{seed} {question.kind:<8} {score:.2f} {len(result.masks)} {question.text!r} | {thought}", flush=True)
+            print(
+                f"{seed} {question.kind:<8} {score:.2f} {len(result.masks)} {question.text!r} | {thought}", flush=True
+            )
 
 
 def record_all() -> None:

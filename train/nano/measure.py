@@ -103,7 +103,9 @@ def measure(pipeline: Pipeline, samples: Iterator[Sample], out: Path | None) -> 
             lines.write(json.dumps(row | {"seconds": round(seconds, 3)}, ensure_ascii=False) + "\n")
         if number % 50 == 0:
             rate = number / (time.monotonic() - started)
-            print(f"{number} questions, {rate:.2f} a second, gIoU {scores['all'].giou:.3f}", file=sys.stderr, flush=True)
+            print(
+                f"{number} questions, {rate:.2f} a second, gIoU {scores['all'].giou:.3f}", file=sys.stderr, flush=True
+            )
     if lines:
         lines.close()
     return scores
@@ -115,7 +117,9 @@ def table(scores: dict[str, Scores]) -> str:
     for name in sorted(scores, key=lambda s: (s != "all", s)):
         s = scores[name]
         n_acc = "–" if np.isnan(s.n_acc) else f"{s.n_acc:.3f}"
-        rows.append(f"| {name} | {len(s)} | {s.giou:.3f} | {s.ciou:.3f} | {s.precision(0.5):.3f} | {n_acc} | {s.unreadable} |")
+        rows.append(
+            f"| {name} | {len(s)} | {s.giou:.3f} | {s.ciou:.3f} | {s.precision(0.5):.3f} | {n_acc} | {s.unreadable} |"
+        )
     return "\n".join(rows)
 
 

@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import random
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Recipe:
 
     seed: int = 7
     scenes: int = 10_000
-    pictures: int = 6
+    pictures: int = 4
     minutes: float = 100.0
     steps: int = 0
     glance_share: float = 0.11
@@ -122,7 +123,7 @@ class Run:
             loss, parts = glance_loss(
                 self.packed,
                 self.dense,
-                self.batches.glances(self.step, self.recipe.pictures + 2),
+                self.batches.glances(self.step, 2 * self.recipe.pictures),
                 self.writer,
                 self.norm,
             )
@@ -131,7 +132,7 @@ class Run:
         seen, loss, parts = dense_loss(self.packed, self.dense, batch, self.writer, self.norm)
         if progress >= self.recipe.dense_share:
             late = (progress - self.recipe.dense_share) / (1 - self.recipe.dense_share)
-            terms = Terms(dense=0.1 + 0.5 * max(0.0, 1 - 2 * late), attention=0.1 + 0.4 * max(0.0, 1 - 1.5 * late))
+            terms = Terms(dense=0.1 + 0.5 * max(0.0, 1 - 1.2 * late), attention=0.3 + 0.7 * max(0.0, 1 - 1.2 * late))
             talk, more = talk_loss(self.packed, seen, batch, self.writer, self.prefix, terms)
             loss = terms.dense * loss + talk
             parts |= more
@@ -232,7 +233,9 @@ def train(args: argparse.Namespace) -> None:
     )
     mean: dict[str, list[float]] = {}
     last = time.monotonic()
-    while run.progress < 1.0:
+    stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
+    while run.progress < 1.0 and not stop:
         for name, value in run.advance().items():
             mean.setdefault(name, []).append(value)
         if run.step % 25 == 0:
@@ -263,7 +266,7 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--minutes", type=float, default=100.0)
     p.add_argument("--steps", type=int, default=0, help="instead of minutes (--minutes 0)")
     p.add_argument("--scenes", type=int, default=10_000)
-    p.add_argument("--pictures", type=int, default=6, help="a step")
+    p.add_argument("--pictures", type=int, default=4, help="a step")
     p.add_argument("--rate", type=float, default=1e-3)
     p.add_argument("--seed", type=int, default=7)
     p.add_argument("--save-every", type=float, default=5.0, help="minutes")

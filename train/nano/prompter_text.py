@@ -304,7 +304,7 @@ class Writer:
         lines.add(self._part("."), 0.5, thing=-2)
 
     def _prompt(self, lines: Lines, one: Thing, index: int, strategy: Strategy, first: bool) -> None:
-        def piece(text: str, weight: float = 0.3) -> None:
+        def piece(text: str, weight: float = 1.0) -> None:
             lines.add(self._part(text), weight, thing=index)
 
         def values(numbers: Sequence[int]) -> None:
@@ -316,15 +316,15 @@ class Writer:
         def points(wanted: Sequence[tuple[int, int]]) -> None:
             for k, point in enumerate(wanted):
                 if k:
-                    piece(BETWEEN, 0.1)
+                    piece(BETWEEN, 0.5)
                 values(point)
 
         if strategy.box:
-            piece(FIRST_BOX if first else NEXT_BOX, 1.0)
+            piece(FIRST_BOX if first else NEXT_BOX)
             values(whole_box(one.box))
             piece(THEN_POSITIVE if strategy.positives else BOX_END)
         else:
-            piece(FIRST_POINTS if first else NEXT_POINTS, 1.0)
+            piece(FIRST_POINTS if first else NEXT_POINTS)
         if strategy.positives:
             points(one.positive[: strategy.positives])
             if strategy.negatives:
