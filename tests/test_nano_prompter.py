@@ -222,7 +222,7 @@ def test_the_packed_forward_is_the_stock_forward(words, writer, picture):
     batch = collate([(False, picture, talks), (False, picture, talks[::-1])], writer)
     with torch.no_grad():
         seen = packed.see(patches_of(batch.images, *normalisation(words)))
-        hidden, watched = packed(
+        hidden, watched, _ = packed(
             seen,
             *prefix_of(model, writer),
             len(writer.before_image),

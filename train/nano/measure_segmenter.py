@@ -71,12 +71,15 @@ def nwpu(folder: Path) -> Iterator[Picture]:
         yield Picture(f"{source.number:03d}", source.image, [data.fill(parts, size) for parts in source.instances])
 
 
-def aerial_real(folder: Path) -> Iterator[Picture]:
-    """One picture an image: the 8-connected components of all its masks; a component that comes twice counts once."""
+def aerial_real(folder: Path, from_nwpu: bool) -> Iterator[Picture]:
+    """One picture an image: the 8-connected components of all its masks; a component that comes twice counts once.
+
+    from_nwpu: the images that come from NWPU VHR-10 (others than those trained on, of the same kind), or the rest.
+    """
     entries: dict[str, list[dict[str, Any]]] = {}
     for line in (folder / "manifest.jsonl").read_text().splitlines():
         entry = json.loads(line)
-        if entry["level"] != "absent":
+        if entry["level"] != "absent" and ("NWPU" in entry["source"]) == from_nwpu:
             entries.setdefault(entry["image"], []).append(entry)
     for name, group in entries.items():
         bgr = cv2.imread(str(folder / name), cv2.IMREAD_COLOR)
@@ -241,7 +244,8 @@ def main() -> None:
     predictor = load_predictor(args.assets)
     sets: dict[str, Iterator[Picture]] = {}
     if args.aerial_real:
-        sets["aerial-real"] = aerial_real(args.aerial_real)
+        sets["aerial-real, other sources"] = aerial_real(args.aerial_real, from_nwpu=False)
+        sets["aerial-real, from NWPU"] = aerial_real(args.aerial_real, from_nwpu=True)
     if args.nwpu:
         sets["NWPU validation"] = nwpu(args.nwpu)
     if args.scenes:

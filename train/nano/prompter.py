@@ -129,11 +129,12 @@ class Run:
             )
             return self._descend(loss, parts, began)
         batch = self.batches[self.step]
-        seen, loss, parts = dense_loss(self.packed, self.dense, batch, self.writer, self.norm)
+        seen, parts = dense_loss(self.packed, self.dense, batch, self.writer, self.norm)
+        loss = sum(parts.values())
         if progress >= self.recipe.dense_share:
             late = (progress - self.recipe.dense_share) / (1 - self.recipe.dense_share)
             terms = Terms(dense=0.1 + 0.5 * max(0.0, 1 - 1.2 * late), attention=0.3 + 0.7 * max(0.0, 1 - 1.2 * late))
-            talk, more = talk_loss(self.packed, seen, batch, self.writer, self.prefix, terms)
+            talk, more = talk_loss(self.packed, self.dense, seen, batch, self.writer, self.prefix, terms)
             loss = terms.dense * loss + talk
             parts |= more
         return self._descend(loss, parts, began)

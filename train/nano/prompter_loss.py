@@ -54,12 +54,14 @@ class Dense(nn.Module):
         reach = (self.reach(seen) - true)[held].abs().mean() if held.any() else kind * 0
         return {"kind": kind, "name": name, "reach": 0.3 * reach}
 
-    def forward(self, seen: Tensor, batch: Batch, names: Tensor) -> dict[str, Tensor]:
-        """Losses of whole frames: `what`, and where the cell and its object's box are in the frame."""
-        seen = seen.float()
-        parts = self.what(seen, batch, names, SIDE)
-        guess = self.place(seen)
-        cell = F.mse_loss(guess[..., : 4 * WAVES], sines(centres(SIDE), WAVES).flatten(1).expand(len(seen), -1, -1))
+    def where(self, placed: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Losses of image tokens (B, CELLS, hidden) that should know where in the frame their cell and their
+        object's box are."""
+        placed = placed.float()
+        guess = self.place(placed * torch.rsqrt(placed.pow(2).mean(-1, keepdim=True) + 1e-6))
+        cell = F.mse_loss(
+            guess[..., : 4 * WAVES], sines(centres(SIDE), WAVES).flatten(1).expand(len(placed), -1, -1)
+        )
         held = batch.kind > 0
         if held.any():
             box = batch.box[held]
@@ -68,7 +70,7 @@ class Dense(nn.Module):
             edge = (mine[:, 12 * WAVES :] - box / FRAME).abs().mean()
         else:
             wave = edge = guess.sum() * 0
-        return parts | {"cell": cell, "wave": wave, "edge": 4 * edge}
+        return {"cell": cell, "wave": wave, "edge": 4 * edge}
 
 
 def centres(side: int) -> Tensor:
@@ -82,8 +84,9 @@ class Terms:
     """How much each term weighs at a step."""
 
     dense: float
-    attention: float = 0.5
+    attention: float = 1.0
     soft: float = 3.0
+    place: float = 1.0
 
 
 def glance_loss(
@@ -103,22 +106,27 @@ def glance_loss(
 
 def dense_loss(
     packed: PackedForward, dense: Dense, batch: Batch, writer: Writer, norm: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """(image tokens, loss, its parts)"""
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """(image tokens, losses) of whole frames"""
     with torch.autocast("cpu", torch.bfloat16):
         seen = packed.see(patches_of(batch.images, *norm))
     table = packed.model.get_input_embeddings().weight
-    parts = dense(seen, batch, table[torch.tensor(writer.names)])
-    return seen, sum(parts.values()), parts
+    return seen, dense.what(seen.float(), batch, table[torch.tensor(writer.names)], SIDE)
 
 
 def talk_loss(
-    packed: PackedForward, seen: Tensor, batch: Batch, writer: Writer, prefix: tuple[Tensor, Tensor], terms: Terms
+    packed: PackedForward,
+    dense: Dense,
+    seen: Tensor,
+    batch: Batch,
+    writer: Writer,
+    prefix: tuple[Tensor, Tensor],
+    terms: Terms,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of the conversations, and its parts."""
     start = len(writer.before_image)
     with torch.autocast("cpu", torch.bfloat16):
-        hidden, watched = packed(seen, *prefix, start, batch.ids, batch.positions, batch.segments, LOOK + AIM)
+        hidden, watched, placed = packed(seen, *prefix, start, batch.ids, batch.positions, batch.segments, LOOK + AIM)
         table = packed.model.get_input_embeddings().weight
         logits = (hidden.flatten(0, 2)[batch.where] @ table.to(hidden.dtype).T).float()
     log = logits.log_softmax(-1)
@@ -142,8 +150,10 @@ def talk_loss(
         if len(at):
             shares = [m.flatten(0, 2)[at, start : start + CELLS] for m in maps]
             parts[name] = -sum((cells * s).sum(-1).mean() for s in shares) / len(shares)
+    places = dense.where(placed, batch)
+    parts |= places
     attention = parts.get("look", token * 0) + parts.get("aim", token * 0)
     with torch.no_grad():
         parts["text_right"] = (log[~coordinate].argmax(-1) == batch.target[~coordinate]).float().mean()
         parts["pixels_off"] = far * FRAME
-    return token + terms.soft * far + terms.attention * attention, parts
+    return token + terms.soft * far + terms.attention * attention + terms.place * sum(places.values()), parts

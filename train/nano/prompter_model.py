@@ -25,6 +25,11 @@ CELLS = (FRAME // CELL) ** 2
 """Image tokens: one a cell of 28 x 28 pixels, row by row."""
 
 
+PLACED = 2
+"""Language layers after which an image token is taught where it is: the tower's rotary positions are relative, so only
+here, beside the fixed tokens before the image, is an absolute place easy to learn."""
+
+
 @dataclass(frozen=True)
 class Sizes:
     """What of the architecture is ours to choose; the defaults are the bundled model's."""
@@ -256,9 +261,10 @@ class PackedForward(nn.Module):
         row_positions: Tensor,
         segments: Tensor,
         watch: tuple[tuple[int, int], ...] = (),
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Hidden states (B, rows, T, hidden) after the last norm, and attention log-probabilities for each
-        watched (layer, head): (B, rows, T, prefix + T).
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Hidden states (B, rows, T, hidden) after the last norm; attention log-probabilities for each watched
+        (layer, head): (B, rows, T, prefix + T); and what the image tokens have become after PLACED layers:
+        (B, CELLS, hidden).
 
         seen: (B, CELLS, hidden). prefix_ids: (P,), image tokens from `image_start` on; the same for all images.
         prefix_positions: (3, P). row_ids: (B, rows, T). row_positions: (B, rows, T), the same on all three axes.
@@ -282,6 +288,7 @@ class PackedForward(nn.Module):
         bias = torch.zeros(allowed.shape, dtype=seen.dtype).masked_fill(~allowed, torch.finfo(seen.dtype).min)
         a_bias = torch.zeros(prefix, prefix, dtype=seen.dtype).masked_fill(~a_mask, torch.finfo(seen.dtype).min)
         watched: list[Tensor] = []
+        placed = seen
         last = len(language.layers) - 1
         for number, layer in enumerate(language.layers):
             attn = layer.self_attn
@@ -313,7 +320,9 @@ class PackedForward(nn.Module):
             y = _attend(aq, ak, av, a_bias)
             a = a + attn.o_proj(y.transpose(1, 2).reshape(a.shape))
             a = a + layer.mlp(_norm(layer.post_attention_layernorm, a))
-        return _norm(language.norm, b).view(batch, rows, length, -1), watched
+            if number == PLACED - 1:
+                placed = a[:, image_start : image_start + CELLS]
+        return _norm(language.norm, b).view(batch, rows, length, -1), watched, placed
 
 
 def patches_of(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
