@@ -29,6 +29,7 @@ from torch import Tensor
 
 from think2seg.sam2_nano import build_nano
 from train.nano import segmenter_data as data
+from train.nano import segmenter_prompts as prompts
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
@@ -98,12 +99,12 @@ def make_batch(
 ) -> Batch:
     """`count` crops of the streams in these shares, with a prompt for each of their objects."""
     images, truth, points, labels, owner = [], [], [], [], []
-    shape = data.draw_shape(rng)
+    shape = prompts.draw_shape(rng)
     for b in range(count):
         crop = streams[int(rng.choice(len(streams), p=shares))](rng, size)
         images.append(torch.from_numpy(crop.image).permute(2, 0, 1).float() / 255)
         for mask in crop.masks:
-            asked = data.ask(rng, mask, shape)
+            asked = prompts.ask(rng, mask, shape)
             half = cv2.resize(mask.astype(np.float32), (size // 2, size // 2), interpolation=cv2.INTER_AREA)
             truth.append(torch.from_numpy(half)[None])
             points.append(torch.from_numpy(asked.points))

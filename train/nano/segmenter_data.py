@@ -1,4 +1,4 @@
-"""What the nano segmenter learns from: crops with a few objects each, and the prompts that ask for them.
+"""What the nano segmenter learns from: crops with a few objects each (`segmenter_prompts.py` asks for them).
 
 Three streams of `Crop`s, endless and drawn from one `numpy` generator:
 
@@ -302,69 +302,6 @@ def load_scenes(cache: Path, count: int, size: int) -> tuple[NDArray[np.uint8], 
         np.save(part, labels)
         part.replace(labels_file)
     return np.load(images_file, mmap_mode="r"), np.load(labels_file, mmap_mode="r")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the prompts of one batch hold: a box or not, and how many points of each kind. One shape a batch, as the
-    segmenter decodes prompts of one shape together and padding would change the masks."""
-
-    box: bool
-    positive: int
-    negative: int
-
-
-def draw_shape(rng: np.random.Generator) -> Shape:
-    """Box and 1-4 points (60 %), a box alone (22 %) or points alone (18 %), some with one or two negative points."""
-    kind = rng.random()
-    if kind < 0.22:
-        return Shape(True, 0, 0)
-    box = kind < 0.82
-    negative = int(rng.integers(1, 3)) if rng.random() < (0.3 if box else 0.5) else 0
-    return Shape(box, int(rng.integers(1, 5)), negative)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A prompt for one mask: `points` (N, 2) xy, `labels` (N,) as SAM labels them, box corners (2, 3) first."""
-
-    points: NDArray[np.float32]
-    labels: NDArray[np.float32]
-
-
-def _interior(rng: np.random.Generator, mask: NDArray[np.bool_], count: int) -> NDArray[np.float32]:
-    """`count` pixel centres of the mask; half of the time well inside rather than anywhere."""
-    ys, xs = np.nonzero(mask)
-    weights = None
-    if rng.random() < 0.5:
-        depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1][ys, xs]
-        weights = depth.astype(np.float64) ** 2
-        weights /= weights.sum()
-    chosen = rng.choice(len(xs), size=count, p=weights)
-    return np.stack([xs[chosen], ys[chosen]], 1).astype(np.float32) + 0.5
-
-
-def ask(rng: np.random.Generator, mask: NDArray[np.bool_], shape: Shape) -> Asked:
-    """A prompt for the mask as a prompter might write it: most boxes are off by up to 15 % of their sides, negative
-    points lie just outside."""
-    points = np.zeros((0, 2), np.float32)
-    if shape.box:
-        ys, xs = np.nonzero(mask)
-        box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
-        if rng.random() < 0.7:
-            box = box + (rng.uniform(-1, 1, 4) * rng.uniform(0, 0.15) * np.tile(box[2:] - box[:2], 2)).astype(
-                np.float32
-            )
-        points = box.reshape(2, 2)
-    if shape.positive:
-        points = np.concatenate([points, _interior(rng, mask, shape.positive)])
-    if shape.negative:
-        reach = max(3, int(0.3 * math.sqrt(np.count_nonzero(mask)))) | 1
-        near = cv2.dilate(mask.astype(np.uint8), np.ones((reach, reach), np.uint8)).astype(np.bool_) & ~mask
-        outside = np.zeros((shape.negative, 2), np.float32)  # a corner, where the mask leaves nothing else
-        points = np.concatenate([points, _interior(rng, near, shape.negative) if near.any() else outside])
-    labels = [2, 3] * shape.box + [1] * shape.positive + [0] * shape.negative
-    return Asked(points.astype(np.float32), np.array(labels, np.float32))
 
 
 Stream = Callable[[np.random.Generator, int], Crop]
