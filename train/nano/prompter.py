@@ -105,12 +105,10 @@ class Run:
         return min(1.0, self.step / self.recipe.steps)
 
     def rate(self) -> float:
-        """Warm-up, a plateau for the first third, then a cosine."""
-        part = max(0.0, (self.progress - 0.3) / 0.7)
+        """Warm-up, a plateau, and a straight fall over the last 30 %."""
         r = self.recipe
-        return min(1.0, (self.step + 1) / r.warm_up) * (
-            r.last_rate + (r.rate - r.last_rate) * 0.5 * (1 + math.cos(math.pi * part))
-        )
+        fall = min(1.0, (1 - self.progress) / 0.3)
+        return min(1.0, (self.step + 1) / r.warm_up) * (r.last_rate + (r.rate - r.last_rate) * fall)
 
     def advance(self) -> dict[str, float]:
         """One step; returns the loss's parts."""
@@ -133,7 +131,7 @@ class Run:
         loss = sum(parts.values())
         if progress >= self.recipe.dense_share:
             late = (progress - self.recipe.dense_share) / (1 - self.recipe.dense_share)
-            terms = Terms(dense=0.1 + 0.5 * max(0.0, 1 - 1.2 * late), attention=0.3 + 0.7 * max(0.0, 1 - 1.2 * late))
+            terms = Terms(dense=0.5 if late < 0.8 else 0.2, attention=1.0 if late < 0.8 else 0.3)
             talk, more = talk_loss(self.packed, self.dense, seen, batch, self.writer, self.prefix, terms)
             loss = terms.dense * loss + talk
             parts |= more

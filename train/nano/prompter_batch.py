@@ -18,7 +18,7 @@ from train.nano.prompter_model import CELL, CELLS
 from train.nano.prompter_pictures import SIDE, Asked, Photos, Picture, Scenes, Thing, recoloured
 from train.nano.prompter_text import Writer
 
-LENGTH = 416
+LENGTH = 304
 """Tokens in the one row that holds all of a picture's conversations."""
 OUTSIDE_SHARE = 0.9
 """Questions about outside things, per picture, on average."""

@@ -26,6 +26,7 @@ def export(model: Qwen2_5_VLForConditionalGeneration, words: PreTrainedTokenizer
         processor(words).save_pretrained(fresh)
         names = {p.name for p in Path(fresh).iterdir()}
         for name in sorted(names, key=lambda n: n.endswith(".safetensors"), reverse=True):
+            (Path(fresh) / name).chmod(0o644)
             (Path(fresh) / name).replace(folder / name)
     for old in folder.glob("*.safetensors"):
         if old.name not in names:

@@ -19,8 +19,8 @@ from train.nano.prompter_pictures import NWPU_CLASSES, SIDE
 from train.nano.prompter_text import Writer
 
 WAVES = 8
-LOOK, AIM = ((1, 0),), ((2, 1), (3, 1))
-"""(layer, head): who looks at all targets during the thought, and who at the instance that is being written."""
+LOOK, AIM = ((1, 0), (2, 0)), ((2, 1), (3, 1))
+"""(layer, head): heads that look at all targets during the thought, and at the instance that is being written."""
 
 
 class Dense(nn.Module):
@@ -52,16 +52,14 @@ class Dense(nn.Module):
         middle = centres(side).repeat(1, 2)
         true = ((batch.box - middle) / CELL).clamp(-6, 6)
         reach = (self.reach(seen) - true)[held].abs().mean() if held.any() else kind * 0
-        return {"kind": kind, "name": name, "reach": 0.3 * reach}
+        return {"kind": kind, "name": name, "reach": reach}
 
     def where(self, placed: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Losses of image tokens (B, CELLS, hidden) that should know where in the frame their cell and their
         object's box are."""
         placed = placed.float()
         guess = self.place(placed * torch.rsqrt(placed.pow(2).mean(-1, keepdim=True) + 1e-6))
-        cell = F.mse_loss(
-            guess[..., : 4 * WAVES], sines(centres(SIDE), WAVES).flatten(1).expand(len(placed), -1, -1)
-        )
+        cell = F.mse_loss(guess[..., : 4 * WAVES], sines(centres(SIDE), WAVES).flatten(1).expand(len(placed), -1, -1))
         held = batch.kind > 0
         if held.any():
             box = batch.box[held]
