@@ -64,7 +64,7 @@ PROMPTERS: tuple[PrompterEntry, ...] = (
     PrompterEntry(
         "nano",
         _bundled("nano-prompter"),
-        "Bundled, 7 M parameters, for a CPU: knows some twenty kinds of objects; a toy beside the others.",
+        "Bundled, 7.8 M parameters, for a CPU: knows twenty kinds of objects, large and single ones best; a toy.",
     ),
     PrompterEntry(
         "Think2Seg-RS-3B",
