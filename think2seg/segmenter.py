@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -68,7 +69,9 @@ class Sam2Segmenter:
         self.about = about
         self.half = half
         self.encodings = 0
-        self._predictor: Any = SAM2ImagePredictor(model)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit.script.*")  # the package's own, of no use here
+            self._predictor: Any = SAM2ImagePredictor(model)
         side = int(model.image_size)  # the predictor's own list is for 1024 pixels
         self._predictor._bb_feat_sizes = [(side // stride, side // stride) for stride in (4, 8, 16)]
         self._keep_bytes = keep_bytes

@@ -25,7 +25,16 @@ from think2seg.metrics import iou
 ASSETS = Path(__file__).parents[2] / "assets" / "examples"
 SIZE = 768
 
-EXAMPLES: dict[str, tuple[int, str, str]] = {}
+EXAMPLES: dict[str, tuple[int, str, str]] = {
+    "diamonds": (26, "Where would a pitcher throw to a batter?", "box+2"),
+    "greenhouses": (144, "where are the greenhouses?", "box+2"),
+    "track": (46, "find the running track on the right", "box+4"),
+    "solar": (194, "What would be cleaned of dust so as to catch more sun?", "box+2"),
+    "homes": (150, "where do people sleep at night?", "box"),
+    "sailor": (168, "what would a sailor work on?", "box+2"),
+    "none": (46, "Which airplanes are parked here?", "box+2"),
+    "negatives": (118, "please mask all the football pitches", "box+2+neg"),
+}
 """Folder name: the scene's seed, the question, the strategy. The order in the studio is the order here."""
 
 
