@@ -149,3 +149,6 @@ def test_auto_takes_the_3b_only_where_it_can_run(monkeypatch, tmp_path, free, ca
 def test_the_bundled_pair_can_run_here() -> None:
     assert weights.availability(models.find_prompter("nano")).runs
     assert weights.availability(models.find_segmenter("nano")).runs
+    # Said without a path: the page shows it to everybody.
+    for entry in (models.find_prompter("nano"), models.find_segmenter("nano")):
+        assert weights.availability(entry).why == "bundled"

@@ -136,6 +136,9 @@ SEGMENTERS: tuple[SegmenterEntry, ...] = (
     ),
 )
 
+BUNDLED = (PROMPTERS[0].source, SEGMENTERS[0].source)
+"""The folders that come with the package."""
+
 # What a local folder's architecture is known to write; anything else must say it in its sidecar.
 _COORDINATES_BY_ARCHITECTURE: dict[str, Coordinates] = {
     "qwen2_5_vl": "frame",

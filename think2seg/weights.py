@@ -146,7 +146,8 @@ def availability(entry: models.PrompterEntry | models.SegmenterEntry, *, ask_hub
             )
     if here is not None:
         slow = isinstance(entry, models.SegmenterEntry) and entry.needs and not _cuda_bytes()
-        return Availability(True, f"weights in {here}" + (", slow on a CPU" if slow else ""))
+        where = "bundled" if entry.source in models.BUNDLED else f"weights in {here}"
+        return Availability(True, where + (", slow on a CPU" if slow else ""))
     size = f"{entry.fetch / 1e9:.1f} GB"
     if ask_hub and _hub_has(entry.source):
         return Availability(True, f"weights will be fetched from the hub at first use ({size})")
