@@ -233,6 +233,11 @@ def test_the_deadline_cuts_the_prompter_off_and_says_so() -> None:
     assert any("4 s" in w for w in result.answer.warnings)
 
 
+def test_slow_masks_are_not_the_prompters_deadline() -> None:
+    result = line(text(ONE), Boxes(seconds=0.5), deadline_s=0.3)(IMAGE, "x")
+    assert len(result.masks) == 1 and result.answer.warnings == ()
+
+
 def assert_threads_end(before: int) -> None:
     deadline = time.monotonic() + 10
     while threading.active_count() > before and time.monotonic() < deadline:

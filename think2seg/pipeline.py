@@ -78,6 +78,7 @@ class _Run:
     masks: dict[Prompt, Mask] = field(default_factory=dict)
     first_token_s: float | None = None
     first_mask_s: float | None = None
+    written_s: float = 0.0  # when the prompter had ended
 
     def seconds(self) -> float:
         return time.monotonic() - self.started
@@ -158,6 +159,7 @@ class Pipeline:
                 if kind == "end":
                     what.result()  # raises what the prompter raised
                     writes = False
+                    run.written_s = run.seconds()
                 elif kind == "piece":
                     run.first_token_s = run.seconds() if run.first_token_s is None else run.first_token_s
                     run.text.append(what)
@@ -217,7 +219,7 @@ class Pipeline:
         """The final answer, in source-image pixels and without duplicates."""
         read = reader.close()
         warnings = [*notes, *read.warnings]
-        if run.seconds() > self.deadline_s:
+        if run.written_s > self.deadline_s:
             warnings.append(
                 f"The prompter was cut off after {self.deadline_s:.0f} s; what it wrote until then was read."
             )
