@@ -9,6 +9,7 @@ the evaluator) decide what an error costs; rooms only raise.
 | `QueryError`   | message with the way out        | message, exit 2  | n/a                    | stops               |
 | `ImageError`   | message with the way out        | message, exit 2  | n/a                    | stops, names file   |
 | `GeoError`     | message with the way out        | message, exit 2  | n/a                    | stops, names file   |
+| `DatasetError` | n/a                             | message, exit 2  | stops                  | stops, names file   |
 | `ModelError`   | message with the way out        | message, exit 3  | stops                  | stops               |
 | anything else  | our bug: traceback in the log   | traceback        | traceback              | traceback           |
 
@@ -47,6 +48,10 @@ class ImageError(Think2SegError):
 
 class GeoError(Think2SegError):
     """A georeference that contradicts itself or cannot be used."""
+
+
+class DatasetError(Think2SegError):
+    """A data set, a saved mask or a report that cannot be used: a file missing or broken, sizes that differ."""
 
 
 class ModelError(Think2SegError):

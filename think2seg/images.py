@@ -84,7 +84,7 @@ def load(source: Source, *, limits: Limits = _LIMITS) -> Picture:
         notes: list[str] = []
         name = Path(str(getattr(source, "filename", "") or "the image")).name
         limits.check(source.size, name)
-        with _decoding(name):
+        with decoding(name):
             return Picture(_from_pil(source, name, notes), None, tuple(notes), name)
     if isinstance(source, bytes):
         name, data = "the image", source
@@ -157,7 +157,7 @@ def _kind(data: bytes) -> str:
 
 
 @contextmanager
-def _decoding(name: str) -> Iterator[None]:
+def decoding(name: str) -> Iterator[None]:
     """One decoding at a time (the peak of memory is one picture's), strict about truncation, failing in words."""
     with _DECODING:
         lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
@@ -175,7 +175,7 @@ def _decoding(name: str) -> Iterator[None]:
 
 def _load_plain(data: bytes, kind: str, name: str, limits: Limits) -> Picture:
     notes: list[str] = []
-    with _decoding(name):
+    with decoding(name):
         if kind == "WebP":  # its decoder takes memory for the whole canvas as soon as it is opened
             limits.check(_webp_size(data), name)
         # The plugin's class and not Image.open: one format only, and no process-wide bomb warnings.
@@ -269,7 +269,7 @@ def _load_array(array: NDArray[Any], limits: Limits) -> Picture:
         array = array.astype(np.uint8) * 255
     rgba = count == 4 and array.dtype == np.uint8
     chosen = chosen_bands(count, None, 3 if rgba else None, notes)
-    with _decoding(name):
+    with decoding(name):
         pixels = shown(((i + 1, array[..., i], None) for i in chosen), (width, height), name, notes)
     if rgba:
         pixels = on_white(pixels, array[..., 3], notes)
@@ -285,7 +285,7 @@ def _load_tiff(data: bytes, name: str, limits: Limits) -> Picture:
         missing = False
     except ImportError:
         missing = True
-    with _decoding(name):
+    with decoding(name):
         try:
             image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
             limits.check(image.size, name)
