@@ -235,6 +235,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "string-among-objects": (f"<answer>[{A}, 'and so on']</answer>", 'Instance 2 is "and so on"'),
     "ellipsis": (f"<answer>[{A}, ...]</answer>", 'Instance 2 is "..."'),
     "malformed-costs-all": (f"<answer>[{A}, {{'bbox_2d': [1,2,3]}}, {B}]</answer>", "Instance 2 has"),
+    "no-comma-between-objects": (f"<answer>[{A} {B}]</answer>", "breaks off at instance 2"),
+    "broken-number-then-more": (f"<answer>[{A}, {{'bbox_2d': [1 2,3,4]}}, {B}]</answer>", "breaks off at instance 2"),
     "malformed-before-cut-off": (f"<answer>[{{'bbox_2d': [1,2,3]}}, {A}, {{'bb", "Instance 1 has"),
     "three-numbers": ('[{"bbox_2d": [1,2,3]}]', 'has "[1, 2, 3]" in its `bbox_2d` where a list of four numbers'),
     "five-numbers": ('[{"bbox_2d": [1,2,3,4,5]}]', "a list of four numbers"),

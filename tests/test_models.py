@@ -52,6 +52,43 @@ def test_a_folder_of_an_unknown_architecture_must_say_its_coordinates(tmp_path) 
     (tmp_path / models.SIDECAR).write_text('{"coordinates": "thousandths", "resize": null, "max_new_tokens": 64}')
     entry = models.find_prompter(str(tmp_path))
     assert (entry.coordinates, entry.resize, entry.max_new_tokens) == ("thousandths", None, 64)
+    (tmp_path / models.SIDECAR).write_text('{"max_new_tokens": 64}')
+    with pytest.raises(ModelError, match="other_vl"):
+        models.find_prompter(str(tmp_path))
+
+
+def test_a_sidecar_leaves_what_it_does_not_say_to_the_architecture(tmp_path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen3_vl"}')
+    for said in ('{"max_new_tokens": 64}', '{"dialect": "think2seg"}'):
+        (tmp_path / models.SIDECAR).write_text(said)
+        entry = models.find_prompter(str(tmp_path))
+        assert (entry.coordinates, entry.resize, entry.dialect) == ("thousandths", (840, 840), "think2seg")
+
+
+def test_a_sidecars_dialect_brings_its_coordinates_and_size(tmp_path) -> None:
+    """A peer's dialect says where its numbers lie, so that an unknown architecture need not."""
+    (tmp_path / "config.json").write_text('{"model_type": "other_vl"}')
+    (tmp_path / models.SIDECAR).write_text('{"dialect": "qwen3-vl"}')
+    entry = models.find_prompter(str(tmp_path))
+    assert (entry.dialect, entry.coordinates, entry.resize) == ("qwen3-vl", "thousandths", None)
+    (tmp_path / models.SIDECAR).write_text('{"dialect": "qwen3-vl", "coordinates": "frame", "resize": [840, 560]}')
+    entry = models.find_prompter(str(tmp_path))
+    assert (entry.dialect, entry.coordinates, entry.resize) == ("qwen3-vl", "frame", (840, 560))
+    (tmp_path / models.SIDECAR).write_text('{"dialect": "think2seg"}')
+    with pytest.raises(ModelError, match="other_vl"):
+        models.find_prompter(str(tmp_path))
+
+
+@pytest.mark.parametrize("dialect", ['"klingon"', "5", "null", '["seg-zero"]'])
+def test_an_unknown_dialect_is_refused_with_the_known_ones(tmp_path, dialect: str) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
+    (tmp_path / models.SIDECAR).write_text(f'{{"dialect": {dialect}}}')
+    with pytest.raises(ModelError, match=r"think2seg\.json names the dialect .*seg-zero, visionreasoner"):
+        models.find_prompter(str(tmp_path))
+
+
+def test_the_registry_speaks_our_dialect() -> None:
+    assert {entry.dialect for entry in models.PROMPTERS} == {"think2seg"}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
-"""The JSON side of an answer: a tolerant, incremental reader of values, and one instance's object read as a prompt.
+"""The JSON side of an answer: a tolerant, incremental reader of values, and one instance's value read as a prompt.
 
 The values are those that language models write where JSON was asked for: single or curly quotes, trailing commas,
 Python's tuples and `None`, `//` comments, control characters between values. They are read a character at a time by
 a push-down automaton: nothing is evaluated, nothing is read twice, nesting is bounded, and the state after a text
 does not depend on how the text was cut. Numbers stay words here until `prompt` reads them.
 
-It does not know tags, fences, thoughts, or which of several lists is the answer: that is `answer.py`'s.
+Which keys hold what is data, `Keys`; ours are `OURS`. It does not know tags, fences, thoughts, or which of several
+lists is the answer: that is `answer.py`'s; nor whose keys others are: that is `dialect.py`'s.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NoReturn
 
@@ -22,8 +24,35 @@ Value = str | bool | None | list["Value"] | dict[str, "Value"]
 """What `ValueReader` reads. A number is still the word that was written, and so is any other bare word."""
 
 BOX, POSITIVE, NEGATIVE = "bbox_2d", "positive_points", "negative_points"
-KEYS: Final = frozenset({BOX, POSITIVE, NEGATIVE})
-"""The keys of the wire format; no others are understood."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """How one instance is spelt: the keys that are understood, and what else is usual.
+
+    box: keys of a box [x1, y1, x2, y2]. positive, negative: keys of lists of points. point: keys of one positive point
+    [x, y] each. ignored: keys that are known and say nothing about where. bare_boxes: a list of four numbers is an
+    instance too, without any key. tagged: an answer stands in <answer>. listed: it is a list. What is not so is still
+    read, with a warning.
+    """
+
+    box: tuple[str, ...] = (BOX,)
+    positive: tuple[str, ...] = (POSITIVE,)
+    point: tuple[str, ...] = ()
+    negative: tuple[str, ...] = (NEGATIVE,)
+    ignored: tuple[str, ...] = ()
+    bare_boxes: bool = False
+    tagged: bool = True
+    listed: bool = True
+
+    @property
+    def pointing(self) -> frozenset[str]:
+        """The keys that make a list or an object an answer."""
+        return frozenset(self.box + self.positive + self.point + self.negative)
+
+
+OURS: Final = Keys()
+"""The wire format's own spelling."""
 MAX_DEPTH: Final = 12
 """Lists and objects may nest this deep; an answer needs four."""
 _MAX_UNKEYED_DEPTH: Final = 3
@@ -248,7 +277,12 @@ class InstanceError(ValueError):
     """An object that is no instance; the message is a clause without an end, for a sentence that names it."""
 
 
-def prompt(value: Value, frame: Size, warn: list[str]) -> Prompt | None:
+def is_box(value: Value) -> bool:
+    """Whether `value` is a list of four words, which a bare box is; what words they are is not looked at."""
+    return isinstance(value, list) and len(value) == 4 and not any(isinstance(v, list | dict) for v in value)
+
+
+def prompt(value: Value, frame: Size, warn: list[str], keys: Keys = OURS) -> Prompt | None:
     """One instance's object as a prompt in pixels of `frame`; what was mended is appended to `warn` as clauses.
 
     Swapped corners are put right, a box is clipped to [0, w] x [0, h], and one without area counts as no box. A
@@ -257,14 +291,19 @@ def prompt(value: Value, frame: Size, warn: list[str]) -> Prompt | None:
 
     A number is a plain one, bare or in quotes; `true` is none. One point [x, y] may stand for a list of one.
 
-    Raises `InstanceError` for anything but an object, for what is no finite number, and for an instance with neither a
-    box nor a positive point.
+    Raises `InstanceError` for anything but an object (or a bare box, where `keys` has them), for what is no finite
+    number, for two boxes in one object, and for an instance with neither a box nor a positive point.
     """
-    if not isinstance(value, dict):
-        raise InstanceError(f"is {quoted(value)}, not an object with a box or points")
-    corners = _box(value.get(BOX), warn)
-    positives = _points(POSITIVE, value.get(POSITIVE), warn)
-    negatives = _points(NEGATIVE, value.get(NEGATIVE), warn)
+    if keys.bare_boxes and isinstance(value, list):
+        corners, positives, negatives = _box("box", value, warn), [], []
+    elif isinstance(value, dict):
+        corners = _only_box(value, keys.box, warn)
+        positives = [p for key in keys.positive for p in _points(key, value.get(key), warn)]
+        positives += [_point(key, value[key]) for key in keys.point if value.get(key) is not None]
+        negatives = [p for key in keys.negative for p in _points(key, value.get(key), warn)]
+    else:
+        what = "a box" if keys.bare_boxes else "an object with a box or points"
+        raise InstanceError(f"is {quoted(value)}, not {what}")
     if corners is None and not positives:
         raise InstanceError(f"has neither a box with an area nor a positive point; it reads {quoted(value)}")
     box = None if corners is None else _clipped(corners, frame, warn)
@@ -287,13 +326,19 @@ def _number(value: Value, key: str) -> float:
     raise InstanceError(f"has {quoted(value)} in its `{key}` where a number was expected")
 
 
-def _box(value: Value, warn: list[str]) -> Box | None:
+def _only_box(value: dict[str, Value], names: tuple[str, ...], warn: list[str]) -> Box | None:
+    """The box under the one of `names` that has a value."""
+    given = [key for key in names if value.get(key) is not None]
+    if len(given) > 1:
+        raise InstanceError(f"has one box in its `{given[0]}` and another in its `{given[1]}`")
+    return _box(given[0], value[given[0]], warn) if given else None
+
+
+def _box(key: str, value: Value, warn: list[str]) -> Box | None:
     """(x1, y1, x2, y2) with x1 < x2 and y1 < y2, not yet clipped."""
-    if value is None:
-        return None
     if not isinstance(value, list) or len(value) != 4:
-        _wrong(BOX, value, "a list of four numbers")
-    x1, y1, x2, y2 = (_number(v, BOX) for v in value)
+        _wrong(key, value, "a list of four numbers")
+    x1, y1, x2, y2 = (_number(v, key) for v in value)
     if x1 == x2 or y1 == y2:
         warn.append(f"has a box without area, {quoted(value)}; it counts as no box")
         return None
@@ -310,12 +355,13 @@ def _points(key: str, value: Value, warn: list[str]) -> tuple[Point, ...]:
     if len(value) == 2 and not any(isinstance(v, list | dict) for v in value):
         warn.append(f"has one bare point in its `{key}`; it was read as a list of one")
         value = [value]
-    points: list[Point] = []
-    for point in value:
-        if not isinstance(point, list) or len(point) != 2:
-            _wrong(key, point, "a point [x, y]")
-        points.append((_number(point[0], key), _number(point[1], key)))
-    return tuple(points)
+    return tuple(_point(key, point) for point in value)
+
+
+def _point(key: str, value: Value) -> Point:
+    if not isinstance(value, list) or len(value) != 2:
+        _wrong(key, value, "a point [x, y]")
+    return _number(value[0], key), _number(value[1], key)
 
 
 def _wrong(key: str, value: Value, expected: str) -> NoReturn:

@@ -4,6 +4,7 @@ Which list is the answer
 - In `<answer>` tags, after the thought, or in a text without tags: a list of objects with the wire format's keys, a
   single such object (or several in a row without a list around them), or an empty list. Outside `<answer>` an empty
   list counts only first in a fence or last in the text, so that no "- [ ]" in prose means "nothing here".
+- Where `Keys` has bare boxes, a list of them too, and in `<answer>` a single one, or several in a row.
 - A list in the thought is a draft, never the answer. `<think>` opens a thought; `</think>` or `<answer>` ends it. A
   `</think>` without `<think>` makes all before it the thought, unless an `<answer>` held a whole list by then.
 - Of several the last whole one counts, whole meaning that its list was closed; one in `<answer>` is replaced only by
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from think2seg import answer_json
-from think2seg.answer_json import InstanceError, Step, Value, ValueReader, quoted
+from think2seg.answer_json import InstanceError, Keys, Step, Value, ValueReader, quoted
 from think2seg.errors import AnswerError
 from think2seg.strategy import Strategy
 from think2seg.types import Answer, Prompt, Size
@@ -73,8 +74,9 @@ class _Attempt:
     """One list, or row of objects, that may be the answer."""
 
     region: int  # the number of the <answer> it stands in, from 1; 0 outside
-    bare: bool  # objects without a list around them
+    bare: bool  # objects (or bare boxes) without a list around them
     values: ValueReader
+    follows: _Attempt | None = None  # the row that a bare box just after it goes on
     counted: bool = False  # it is empty or has the wire format's keys, so it is an answer
     count: int = 0  # instances written, dropped ones among them
     prompts: list[Prompt] = field(default_factory=list)
@@ -84,21 +86,28 @@ class _Attempt:
     cut: bool = False
     fault: str = ""  # why it cannot be the answer, a sentence
 
+    @property
+    def begun(self) -> bool:
+        """It is no prose in brackets: a key was read, or in a list a bare box."""
+        return self.values.keyed or (self.counted and not self.bare)
+
 
 class Reader:
     """Reads one completion.
 
     frame: (width, height), the pixels that its coordinates refer to. strategy: what was asked for; other counts are
-    warnings.
+    warnings. keys: how instances are spelt.
 
     However the text is cut into pieces, the events are the same but for where the thought's deltas are cut. If the
     answer is readable, has instances, and no other was begun after it, then the prompts closed since the last index
     0 are the answer's.
     """
 
-    def __init__(self, frame: Size, strategy: Strategy | None = None) -> None:
+    def __init__(self, frame: Size, strategy: Strategy | None = None, keys: Keys = answer_json.OURS) -> None:
         self._frame = frame
         self._strategy = strategy
+        self._keys = keys
+        self._pointing = keys.pointing
         self._events: list[ThoughtGrew | PromptClosed] = []
         self._pieces: list[str] = []
         self._length = 0
@@ -196,11 +205,20 @@ class Reader:
                 self._fence(marks)
                 return found + 3
             self._prose(c)
-        elif self._whole is not None and self._whole.region and not self._answering:
+        elif self._is_answered() or (c == "{" and self._broken_here()):
             self._prose(c)
         else:
             self._begin(c)
         return found + 1
+
+    def _is_answered(self) -> bool:
+        """A whole list stood in <answer>, which only another <answer> replaces."""
+        return self._whole is not None and bool(self._whole.region) and not self._answering
+
+    def _broken_here(self) -> bool:
+        """A list broke in this region: an object after it is what is left of the list."""
+        broken, region = self._unfinished, self._regions if self._answering else 0
+        return broken is not None and not broken.bare and bool(broken.fault) and broken.region == region
 
     def _prose(self, text: str) -> None:
         """Take text that is neither a tag, a fence nor an answer's."""
@@ -307,7 +325,7 @@ class Reader:
             self._attempt.values = ValueReader(opener)
         else:
             region = self._regions if self._answering else 0
-            self._attempt = _Attempt(region, opener == "{", ValueReader(opener))
+            self._attempt = _Attempt(region, opener == "{", ValueReader(opener), follows=self._row)
         self._row = None
         self._held, self._held_length = [], 0
         self._hold(opener)
@@ -327,16 +345,18 @@ class Reader:
         while at < len(text):
             step = values.take(text[at])
             if step is Step.BROKEN or step is Step.CUT:
-                if not values.keyed:
+                if not attempt.begun:
                     return self._no_list(text[begin:at]) + text[at:], 0
                 self._hold(text[begin:at])
                 self._break_off(attempt, step)
                 return text, at
             at += 1
-            if not values.keyed:
+            if self._keys.bare_boxes and not attempt.begun and values.depth == 1 and values.top:
+                attempt.counted = isinstance(values.top, list) and answer_json.is_box(values.top[0])
+            if not attempt.begun:
                 if self._held_length + at - begin > _UNKEYED:
                     return self._no_list(text[begin:at]) + text[at:], 0
-            elif values.depth <= 2 and (attempt.counted or values.keys & answer_json.KEYS):
+            elif values.depth <= 2 and (attempt.counted or values.keys & self._pointing):
                 if self._held is not None:
                     self._count(attempt)
                 if isinstance(values.top, list):
@@ -384,7 +404,7 @@ class Reader:
             return
         mended: list[str] = []
         try:
-            prompt = answer_json.prompt(value, self._frame, mended)
+            prompt = answer_json.prompt(value, self._frame, mended, self._keys)
         except InstanceError as error:
             attempt.fault = f"Instance {attempt.count} {error}."
             return
@@ -398,11 +418,18 @@ class Reader:
     def _close_list(self, attempt: _Attempt) -> None:
         self._leave(attempt)
         values = attempt.values
-        if values.keyed and attempt.counted:
+        if attempt.begun and attempt.counted:
             if attempt.bare:
                 self._instance(attempt, values.top)
                 self._row = attempt
             self._whole, self._unfinished = attempt, None
+        elif answer_json.is_box(values.top) and self._takes_bare_box(attempt):
+            row = attempt.follows or attempt
+            row.bare = True
+            self._count(row)
+            self._instance(row, values.top)
+            self._row = self._whole = row
+            self._unfinished = None
         elif values.top == []:
             self._empty_list(attempt)
         else:
@@ -410,6 +437,11 @@ class Reader:
                 kind = "an object" if attempt.bare else "a list"
                 self._other = f"The answer is {kind} without a box or points: it reads {quoted(values.top)}."
             self._prose(self._release())
+
+    def _takes_bare_box(self, attempt: _Attempt) -> bool:
+        """Whether a box alone may be the answer: in <answer>, and not what is left of a list that broke there."""
+        left = self._unfinished is not None and self._unfinished.region == attempt.region
+        return self._keys.bare_boxes and attempt.region > 0 and not left
 
     def _empty_list(self, attempt: _Attempt) -> None:
         whole = self._whole
@@ -451,7 +483,7 @@ class Reader:
     def _finish(self) -> None:
         """Settle what was still open when the text ended."""
         attempt = self._attempt
-        if attempt is not None and attempt.values.keyed:
+        if attempt is not None and attempt.begun:
             self._break_off(attempt, Step.CUT)
         elif attempt is not None:
             self._attempt = None
@@ -492,16 +524,16 @@ class Reader:
 
     def _warnings(self, attempt: _Attempt) -> tuple[str, ...]:
         warnings = list(dict.fromkeys(self._untidy))
-        if not attempt.region:
+        if self._keys.tagged and not attempt.region:
             warnings.append("The answer does not stand in <answer> tags.")
-        if attempt.bare:
+        if self._keys.listed and attempt.bare:
             warnings.append("The answer is no list; its objects were read as one.")
         warnings += attempt.warnings
         if attempt.cut:
             warnings.append("The answer was cut off; its last, unfinished instance was dropped.")
         if self._whole is not None and self._unfinished is not None:
             warnings.append("Another answer was begun but not finished; it does not count.")
-        unknown = sorted(attempt.keys - answer_json.KEYS)
+        unknown = sorted(attempt.keys - self._pointing.union(self._keys.ignored))
         if unknown:
             names = ", ".join(quoted(key, 30) for key in unknown[:5]) + (", …" if len(unknown) > 5 else "")
             warnings.append(f"Unknown keys were ignored: {names}.")

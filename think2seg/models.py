@@ -19,7 +19,19 @@ Coordinates = Literal["frame", "thousandths"]
 
 GIB = 1024**3
 SIDECAR = "think2seg.json"
-"""A small file beside a local checkpoint that says its `coordinates`, `resize` and `max_new_tokens`."""
+"""A small file beside a local checkpoint that says its `dialect`, `coordinates`, `resize` and `max_new_tokens`."""
+
+OUR_DIALECT = "think2seg"
+SPACES_BY_DIALECT: dict[str, tuple[Coordinates, tuple[int, int] | None]] = {
+    OUR_DIALECT: ("frame", (840, 840)),
+    "seg-zero": ("frame", (840, 840)),
+    "visionreasoner": ("frame", (840, 840)),
+    "remotereasoner": ("frame", None),
+    "qwen2.5-vl": ("frame", None),
+    "qwen3-vl": ("thousandths", None),
+}
+"""The known dialects: what each writes its coordinates in, and what its authors resize a picture to. How they are
+asked and spelt is `dialect.py`'s."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,8 @@ class PrompterEntry:
     """A vision-language model that thinks and points.
 
     source: a hub repository, or an absolute folder. resize: (width, height) that the picture is resized to before the
-    model's own processor sees it, None to leave it. needs: bytes of GPU memory it wants, 0 for a CPU model.
+    model's own processor sees it, None to leave it. needs: bytes of GPU memory it wants, 0 for a CPU model. dialect:
+    whose words it is asked in and answers in, a key of `SPACES_BY_DIALECT`.
     """
 
     name: str
@@ -38,6 +51,7 @@ class PrompterEntry:
     max_new_tokens: int = 2048
     needs: int = 0
     fetch: int = 0
+    dialect: str = OUR_DIALECT
 
 
 @dataclass(frozen=True)
@@ -165,6 +179,17 @@ def find_prompter(name: str) -> PrompterEntry:
     )
 
 
+def spoken(entry: PrompterEntry, dialect: str) -> PrompterEntry:
+    """`entry` in a known dialect, with the coordinates and resize of that dialect's authors.
+
+    Ours fits any model, so that it leaves them as they are; so does the dialect that the entry has already.
+    """
+    if dialect in (OUR_DIALECT, entry.dialect):
+        return replace(entry, dialect=dialect)
+    coordinates, resize = SPACES_BY_DIALECT[dialect]
+    return replace(entry, dialect=dialect, coordinates=coordinates, resize=resize)
+
+
 def find_segmenter(name: str) -> SegmenterEntry:
     """The entry for a registry name, a hub repository of the registry, or a local folder or checkpoint file.
 
@@ -208,14 +233,16 @@ def _local_prompter(name: str, folder: Path) -> PrompterEntry:
         raise ModelError(f"The folder {name!r} holds no config.json; a prompter is a folder in the hub's layout.")
     entry = PrompterEntry(folder.name, str(folder), f"A local checkpoint in {folder}.")
     architecture = str(config.get("model_type", ""))
-    if (folder / SIDECAR).is_file():
-        return _with_sidecar(entry)
-    if architecture not in _COORDINATES_BY_ARCHITECTURE:
+    if architecture in _COORDINATES_BY_ARCHITECTURE:
+        return _with_sidecar(replace(entry, coordinates=_COORDINATES_BY_ARCHITECTURE[architecture]))
+    entry = _with_sidecar(entry)
+    said = read_json(folder / SIDECAR) or {}
+    if "coordinates" not in said and entry.dialect == OUR_DIALECT:
         raise ModelError(
             f"{name!r} is of the architecture {architecture!r}, whose coordinates are not known here. Put a file "
             f'{SIDECAR} beside its config.json: {{"coordinates": "frame" or "thousandths", "resize": [840, 840]}}.'
         )
-    return replace(entry, coordinates=_COORDINATES_BY_ARCHITECTURE[architecture])
+    return entry
 
 
 def _with_sidecar(entry: PrompterEntry) -> PrompterEntry:
@@ -224,6 +251,13 @@ def _with_sidecar(entry: PrompterEntry) -> PrompterEntry:
     said = read_json(path)
     if said is None:
         return entry
+    dialect = said.get("dialect", entry.dialect)
+    if not isinstance(dialect, str) or dialect not in SPACES_BY_DIALECT:
+        raise ModelError(
+            f"{path} names the dialect {json.dumps(dialect)[:60]}, which is not known here. "
+            f"Known: {', '.join(SPACES_BY_DIALECT)}."
+        )
+    entry = spoken(entry, dialect)
     coordinates = said.get("coordinates", entry.coordinates)
     resize = said.get("resize", entry.resize)
     tokens = said.get("max_new_tokens", entry.max_new_tokens)
