@@ -16,7 +16,7 @@ PACKAGE = ROOT / "think2seg"
 ROOMS: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
-    "strategy": {"types"},
+    "strategy": {"types", "errors"},
     "answer": {"types", "errors", "strategy"},
     "images": {"types", "errors", "geo"},
     "geo": {"types", "errors"},
@@ -25,26 +25,35 @@ ROOMS: dict[str, set[str]] = {
     "record": {"types"},
     "datasets": {"types", "errors", "images"},
     "models": {"errors"},
+    "dialect": {"types", "errors", "strategy", "answer", "models"},
     "weights": {"errors", "models"},
-    "prompter": {"types", "errors", "answer", "strategy", "models", "weights"},
+    "prompter": {"types", "errors", "answer", "strategy", "dialect", "models", "weights"},
+    "baselines": {"types", "errors"},
     "segmenter": {"types", "errors", "models", "weights"},
     "pipeline": {
-        "types", "errors", "strategy", "answer", "images", "overlay", "metrics", "record", "models", "weights",
-        "prompter", "segmenter",
+        "types", "errors", "strategy", "answer", "dialect", "images", "overlay", "metrics", "record", "models",
+        "weights", "prompter", "segmenter",
+    },
+    "evaluation": {
+        "types", "errors", "strategy", "dialect", "images", "overlay", "metrics", "record", "models", "weights",
+        "datasets", "prompter", "segmenter", "pipeline",
     },
     "studio": {
-        "types", "errors", "strategy", "answer", "images", "geo", "overlay", "record", "models", "weights",
+        "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
         "prompter", "segmenter", "pipeline",
     },
     "__main__": {
-        "types", "errors", "strategy", "answer", "images", "geo", "overlay", "record", "models", "weights",
-        "prompter", "segmenter", "pipeline",
+        "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
+        "datasets", "prompter", "segmenter", "baselines", "pipeline", "evaluation",
     },
     "__init__": {"errors", "pipeline", "types"},
 }  # fmt: skip
 
 # Files that are a room's back room, by the room they belong to.
-BACK_ROOMS = {"answer_json": "answer", "answer_reader": "answer", "rasters": "images", "sam2_nano": "segmenter"}
+BACK_ROOMS = {
+    "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter",
+    "sam2_nano": "segmenter", "pump": "pipeline", "evaluation_commands": "__main__",
+}  # fmt: skip
 
 # What a room may take from outside the standard library; every other room: numpy only.
 OUTSIDE: dict[str, set[str]] = {
@@ -57,12 +66,15 @@ OUTSIDE: dict[str, set[str]] = {
     "overlay": {"numpy", "cv2", "PIL"},
     "metrics": {"numpy"},
     "record": {"numpy", "PIL", "pycocotools"},
-    "datasets": {"numpy", "cv2"},
+    "datasets": {"numpy", "cv2", "PIL", "pycocotools"},
     "models": set(),
+    "dialect": set(),
     "weights": {"torch", "huggingface_hub"},
     "prompter": {"torch", "transformers", "PIL", "safetensors"},
     "segmenter": {"torch", "sam2", "numpy", "cv2", "safetensors"},
     "pipeline": {"numpy", "PIL"},
+    "baselines": {"numpy"},
+    "evaluation": {"numpy", "PIL", "cv2", "scipy", "matplotlib", "tqdm", "torch"},
     "studio": {"gradio", "gradio_client", "numpy", "PIL"},
     "__main__": set(),
     "__init__": set(),
@@ -143,7 +155,10 @@ def test_broad_excepts_stand_only_at_doors() -> None:
                 assert not caught & {"Exception", "BaseException"}, f"{path.name}:{node.lineno} catches everything"
 
 
-@pytest.mark.parametrize("code", ["import think2seg", "import think2seg.__main__", "import think2seg.pipeline"])
+@pytest.mark.parametrize(
+    "code",
+    ["import think2seg", "import think2seg.__main__", "import think2seg.pipeline", "import think2seg.datasets"],
+)
 def test_importing_is_light(code: str) -> None:
     """A fresh interpreter, so that nothing an earlier test loaded hides it."""
     heavy = ["torch", "gradio", "trl", "rasterio", "transformers", "sam2", "cv2"]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from think2seg.metrics import Scores, intersection_union, iou
+from think2seg.metrics import Count, PaperScores, Scores, count, intersection_union, iou
 
 
 def mask(bits: str) -> np.ndarray:
@@ -88,3 +88,56 @@ def test_ciou_without_a_single_pixel_is_giou() -> None:
 def test_precision_refuses_a_percentage() -> None:
     with pytest.raises(ValueError, match="0-1"):
         Scores().precision(50)
+
+
+@pytest.mark.parametrize(
+    ("word", "pred", "truth", "t_acc"),
+    [
+        ("target, mask", "1100", "0110", 1.0),
+        ("target, mask elsewhere", "1000", "0110", 1.0),
+        ("target, empty", "0000", "0110", 0.0),
+        ("target, unreadable", None, "0110", 0.0),
+        ("no target, empty", "0000", "0000", None),
+    ],
+)
+def test_t_acc_speaks_of_targets_only(word: str, pred: str | None, truth: str, t_acc: float | None) -> None:
+    scores = Scores()
+    scores.add(None if pred is None else mask(pred), mask(truth))
+    assert math.isnan(scores.t_acc) if t_acc is None else scores.t_acc == t_acc
+
+
+@pytest.mark.parametrize(
+    ("word", "sample", "giou", "ciou", "in_precision"),
+    [
+        ("target, mask", Count(1, 3, 2), 1 / 3, 1 / 3, True),
+        ("target, empty", Count(0, 2, 2, instances=0), 0.0, 0.0, False),
+        ("target, unreadable", Count(0, 2, 2, readable=False, instances=0), 0.0, 0.0, False),
+        ("target, instances whose masks are empty", Count(0, 2, 2, instances=2), 0.0, 0.0, True),
+        ("no target, empty", Count(0, 0, 0, instances=0), 1.0, 0.0, True),
+        ("no target, false alarm", Count(0, 3, 0), 0.0, 0.0, True),
+        ("no target, instances whose masks are empty", Count(0, 0, 0), 0.0, 0.0, True),
+        ("no target, unreadable", Count(0, 0, 0, readable=False, instances=0), 0.0, 0.0, False),
+    ],
+)
+def test_every_row_of_the_papers_table(word: str, sample: Count, giou: float, ciou: float, in_precision: bool) -> None:
+    """Each beside a right answer of one pixel, so that a denominator shows."""
+    alone = PaperScores.of([sample])
+    assert alone.giou == pytest.approx(giou) and alone.ciou == pytest.approx(ciou)
+    beside = PaperScores.of([sample, Count(1, 1, 1)])
+    right = giou >= 0.5
+    assert beside.precision[0.5] == (1.0 if right or not in_precision else 0.5)
+    false_alarm_is_free = PaperScores.of([Count(0, 3, 0), Count(1, 1, 1)]).ciou
+    assert false_alarm_is_free == 1.0 and Scores([Count(0, 3, 0), Count(1, 1, 1)]).ciou == 0.25
+
+
+def test_a_count_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="intersection <= truth"):
+        Count(3, 2, 2)
+    with pytest.raises(ValueError, match="one draw for each"):
+        PaperScores.of([Count(1, 1, 1)], draws=[])
+
+
+def test_the_predicted_pixels_follow_from_the_others() -> None:
+    assert count(mask("1110"), mask("0111")).predicted == 3
+    assert count(None, mask("0111")) == Count(0, 3, 3, readable=False, instances=0)
+    assert count(mask("0000"), mask("0000"), instances=2) == Count(0, 0, 0, instances=2)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from think2seg import models, prompter
+from think2seg import dialect, models, prompter
 from think2seg.errors import ModelError
+from think2seg.spelling import Spelling
 from think2seg.strategy import STRATEGIES
 from think2seg.types import Query
 
@@ -72,7 +73,7 @@ def test_streamed_text_is_what_generate_says_at_once(tiny: prompter.Transformers
     """Greedy, whatever the checkpoint's own generation configuration asks for."""
     asked = query()
     pieces = list(tiny.write(asked, DEFAULT, stop=threading.Event(), deadline=None).pieces)
-    inputs = tiny._inputs(asked, DEFAULT)
+    inputs = tiny._inputs([asked], DEFAULT)
     ids = tiny.model.generate(**inputs, max_new_tokens=24, do_sample=False, repetition_penalty=1.0, temperature=None)
     expected = tiny.processor.tokenizer.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     assert "".join(pieces) == expected
@@ -80,7 +81,7 @@ def test_streamed_text_is_what_generate_says_at_once(tiny: prompter.Transformers
 
 
 def test_the_model_is_asked_in_the_published_words(tiny: prompter.TransformersPrompter) -> None:
-    inputs = tiny._inputs(query(question="the “red” ship?"), DEFAULT)
+    inputs = tiny._inputs([query(question="the “red” ship?")], DEFAULT)
     text = tiny.processor.tokenizer.decode(inputs["input_ids"][0])
     assert text.startswith("<|im_start|>system\nYou are a remote sensing analysis assistant.")
     assert text.count("<|image_pad|>") == (112 // 28) * (84 // 28)
@@ -134,7 +135,7 @@ def test_damaged_weights_are_refused_in_words(tiny_folder, tmp_path) -> None:
 def test_spelling_puts_out_every_character_once(tiny: prompter.TransformersPrompter, text: str) -> None:
     """Byte by byte, so that most characters come in parts; none is shown before it is whole."""
     out: queue.Queue = queue.Queue()
-    spelling = prompter._Spelling(tiny.processor.tokenizer, out)
+    spelling = Spelling(tiny.processor.tokenizer, out)
     spelling.put(torch.tensor([[1, 2, 3]]))  # the prompt, which is not text
     for token in tiny.processor.tokenizer.encode(text, add_special_tokens=False):
         spelling.put(torch.tensor([token]))
@@ -154,3 +155,55 @@ def test_replay_stops_at_once_and_can_fail() -> None:
     failing = prompter.ReplayPrompter("text", (10, 10), fail=ModelError("no"))
     with pytest.raises(ModelError, match="no"):
         list(failing.write(query(), DEFAULT, stop=threading.Event(), deadline=None).pieces)
+
+
+# --- many at once -----------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_of_any_size_writes_what_each_query_gets_alone(tiny: prompter.TransformersPrompter) -> None:
+    """Questions of different lengths, so that there is padding; pictures of different sizes."""
+    asked = [
+        query(64, 48, "ships"),
+        query(90, 30, "where are the " + "very " * 30 + "large planes?"),
+        query(30, 90, "?"),
+    ]
+    alone = ["".join(tiny.write(q, DEFAULT, stop=threading.Event(), deadline=None).pieces) for q in asked]
+    together = tiny.complete(asked, DEFAULT)
+    assert [c.text for c in together] == alone
+    assert [c.frame for c in together] == [(112, 84)] * 3 and {c.dialect for c in together} == {"think2seg"}
+    assert tiny.complete([], DEFAULT) == []
+
+
+def test_pictures_that_are_not_resized_have_each_their_own_frame(tiny_folder) -> None:
+    entry = replace(models.find_prompter(str(tiny_folder)), resize=None, max_new_tokens=4)
+    model = prompter.TransformersPrompter(entry, tiny_folder, device="cpu")
+    asked = [query(99, 101), query(300, 150), query(56, 56)]
+    together = model.complete(asked, DEFAULT)
+    assert [c.frame for c in together] == [(112, 112), (308, 140), (56, 56)]
+    for one, completion in zip(asked, together, strict=True):
+        assert "".join(model.write(one, DEFAULT, stop=threading.Event(), deadline=None).pieces) == completion.text
+
+
+def test_a_draw_is_its_seeds_and_leaves_the_global_state_alone(tiny: prompter.TransformersPrompter) -> None:
+    asked = [query(question="ships"), query(question="planes")]
+    before = torch.random.get_rng_state()
+    drawn = [
+        [c.text for c in tiny.complete(asked, DEFAULT, sampling=prompter.Sampling(1.0, seed))] for seed in (1, 1, 2)
+    ]
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert drawn[0] != [c.text for c in tiny.complete(asked, DEFAULT)]
+    with pytest.raises(ValueError, match="above 0"):
+        prompter.Sampling(0.0, 1)
+
+
+def test_a_dialect_changes_the_words_and_goes_with_the_completion(tiny_folder) -> None:
+    entry = dialect.spoken(replace(models.find_prompter(str(tiny_folder)), max_new_tokens=2), "visionreasoner")
+    model = prompter.TransformersPrompter(entry, tiny_folder, device="cpu")
+    inputs = model._inputs([query(question="the red ship?")], DEFAULT)
+    text = model.processor.tokenizer.decode(inputs["input_ids"][0])
+    assert 'Please find "the red ship" with bboxs and points.' in text
+    (completion,) = model.complete([query()], DEFAULT)
+    writing = model.write(query(), DEFAULT, stop=threading.Event(), deadline=None)
+    assert completion.dialect == writing.dialect == "visionreasoner"
+    assert completion.frame == writing.frame == (840, 840)

@@ -35,8 +35,8 @@ def result(masks: int = 2) -> Result:
 def test_the_document_is_of_the_published_schema() -> None:
     held = json.loads(json.dumps(record.document(result(), "a/b.png")))
     assert list(held) == [
-        "schema", "image", "question", "prompter", "segmenter", "strategy", "thought", "text", "frame", "nothing_here",
-        "instances", "warnings", "timing",
+        "schema", "image", "question", "prompter", "segmenter", "strategy", "thought", "text", "frame", "dialect",
+        "nothing_here", "instances", "warnings", "timing",
     ]  # fmt: skip
     assert held["schema"] == 1 and held["image"] == {"path": "a/b.png", "width": 40, "height": 30}
     assert held["frame"] == [840, 840] and held["nothing_here"] is False

@@ -1,4 +1,4 @@
-"""The command line: `python -m think2seg segment IMAGE QUESTION` and `python -m think2seg models`.
+"""The command line: `python -m think2seg segment | models | evaluate | compare-reports | study`.
 
 A door: it maps events to a terminal and errors to exit codes. Thoughts and progress go to stderr, results to stdout.
 Exit 0 also for "nothing here"; 2 for bad input or an answer that cannot be read; 3 for a model that cannot run here.
@@ -13,8 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from think2seg import evaluation_commands
 from think2seg.errors import AnswerError, ModelError, Think2SegError
-from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
+from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, find_strategy
 from think2seg.types import Finished, MaskReady, PromptFound, Result, Thinking
 
 
@@ -73,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
 
     models = commands.add_parser("models", help="list the known models, and whether they can run here")
     models.set_defaults(run=_models)
+
+    evaluation_commands.add(commands)
     return parser
 
 
@@ -82,7 +85,7 @@ def _segment(options: argparse.Namespace) -> int:
     if options.out is not None:
         _check_writable(options.out)
     pipeline.checked_question(options.question)
-    pipeline.find_strategy(options.strategy)
+    find_strategy(options.strategy)
     picture = images.load(options.image)  # before any model: a bad file should not cost a minute
     line = pipeline.load(options.prompter, options.segmenter, strategy=options.strategy, negatives=options.negatives)
     _say(f"prompter: {line.prompter.about}\nsegmenter: {line.segmenter.about}\n")

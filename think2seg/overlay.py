@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from think2seg.types import Box, Mask, Point, Result, Size
+from think2seg.types import Box, Mask, Point, Prompt, Result, Size
 
 Colour = tuple[int, int, int]
 
@@ -46,30 +46,49 @@ def draw(result: Result, *, opacity: float = 0.45, labels: bool = True) -> NDArr
     if not 0.0 <= opacity <= 1.0:
         raise ValueError(f"An overlay's opacity must lie in 0-1; it is {opacity!r}.")
     canvas = result.query.image.copy()
-    height, width = canvas.shape[:2]
-    line = max(1, 2 * round(math.hypot(width, height) / 1400))
-    rim = 2 * (line // 2) + 2  # OpenCV draws even widths one pixel wider: the rim shows one pixel on each side
+    line, rim = _widths(canvas)
     order = _large_first(result.masks)
     for i in order:
-        _tint(canvas, result.query.image, result.masks[i].pixels, PALETTE[i % len(PALETTE)], opacity)
+        tint(canvas, result.query.image, result.masks[i].pixels, PALETTE[i % len(PALETTE)], opacity)
     for i in order:
         outlines, _ = cv2.findContours(result.masks[i].pixels.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         cv2.drawContours(canvas, outlines, -1, _WHITE, rim)
         cv2.drawContours(canvas, outlines, -1, PALETTE[i % len(PALETTE)], line)
     for i, prompt in enumerate(result.sent):
-        colour = PALETTE[i % len(PALETTE)]
-        if prompt.box is not None and _meets(prompt.box, (width, height)):
-            corner = _pixel(prompt.box[:2], (width, height)), _pixel(prompt.box[2:], (width, height), end=True)
-            cv2.rectangle(canvas, *corner, _WHITE, rim)
-            cv2.rectangle(canvas, *corner, colour, line)
+        draw_box(canvas, prompt, i)
     for i, prompt in enumerate(result.sent):
         if labels:
             _number(canvas, i, _anchor(result, i), line)
-        for points, positive in ((prompt.positive, True), (prompt.negative, False)):
-            for x, y in points:
-                if 0 <= x < width and 0 <= y < height:
-                    _point(canvas, (int(x), int(y)), PALETTE[i % len(PALETTE)] if positive else _RED, positive, line)
+        draw_points(canvas, prompt, i)
     return canvas
+
+
+def draw_box(canvas: NDArray[np.uint8], prompt: Prompt, i: int) -> None:
+    """Draw instance `i`'s box, if it has one, on `canvas`, (H, W, 3) uint8 RGB; the prompt is in its pixels."""
+    height, width = canvas.shape[:2]
+    line, rim = _widths(canvas)
+    if prompt.box is not None and _meets(prompt.box, (width, height)):
+        corner = _pixel(prompt.box[:2], (width, height)), _pixel(prompt.box[2:], (width, height), end=True)
+        cv2.rectangle(canvas, *corner, _WHITE, rim)
+        cv2.rectangle(canvas, *corner, PALETTE[i % len(PALETTE)], line)
+
+
+def draw_points(canvas: NDArray[np.uint8], prompt: Prompt, i: int) -> None:
+    """Draw instance `i`'s points on `canvas`, (H, W, 3) uint8 RGB; the prompt is in its pixels."""
+    height, width = canvas.shape[:2]
+    line, _rim = _widths(canvas)
+    for points, positive in ((prompt.positive, True), (prompt.negative, False)):
+        for x, y in points:
+            if 0 <= x < width and 0 <= y < height:
+                _point(canvas, (int(x), int(y)), PALETTE[i % len(PALETTE)] if positive else _RED, positive, line)
+
+
+def tint(
+    canvas: NDArray[np.uint8], image: NDArray[np.uint8], mask: NDArray[np.bool_], colour: Colour, opacity: float
+) -> None:
+    """Replace `mask` in `canvas` by the image's own pixels mixed with the colour; tints never pile up."""
+    mixed = image[mask] * (1.0 - opacity) + np.array(colour) * opacity
+    canvas[mask] = np.rint(mixed).astype(np.uint8)
 
 
 def label_map(masks: Sequence[Mask], size: Size) -> NDArray[np.uint8]:
@@ -92,12 +111,11 @@ def _large_first(masks: Sequence[Mask]) -> list[int]:
     return sorted(range(len(masks)), key=lambda i: -masks[i].area)
 
 
-def _tint(
-    canvas: NDArray[np.uint8], image: NDArray[np.uint8], mask: NDArray[np.bool_], colour: Colour, opacity: float
-) -> None:
-    """Replace `mask` in `canvas` by the image's own pixels mixed with the colour; tints never pile up."""
-    mixed = image[mask] * (1.0 - opacity) + np.array(colour) * opacity
-    canvas[mask] = np.rint(mixed).astype(np.uint8)
+def _widths(canvas: NDArray[np.uint8]) -> tuple[int, int]:
+    """How wide lines are on a picture of this size, and the white rim beneath them."""
+    height, width = canvas.shape[:2]
+    line = max(1, 2 * round(math.hypot(width, height) / 1400))
+    return line, 2 * (line // 2) + 2  # OpenCV draws even widths one pixel wider: the rim shows one pixel on each side
 
 
 def _meets(box: Box, size: Size) -> bool:

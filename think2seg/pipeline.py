@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ from PIL import Image
 
 from think2seg import images
 from think2seg.answer import PromptClosed, Reader, ThoughtGrew, without_duplicates
+from think2seg.dialect import find_dialect
 from think2seg.errors import QueryError
 from think2seg.prompter import Prompter, Writing
+from think2seg.pump import Pump
 from think2seg.segmenter import Segmenter
-from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, Strategy
+from think2seg.strategy import DEFAULT_STRATEGY, Strategy, find_strategy
 from think2seg.types import (
     Answer,
     Completion,
@@ -37,6 +39,7 @@ from think2seg.types import (
     PromptFound,
     Query,
     Result,
+    Size,
     Thinking,
     Timing,
 )
@@ -46,15 +49,6 @@ LONGEST_QUESTION = 2000
 
 Source = str | Path | bytes | Image.Image | NDArray[Any] | images.Picture
 """What a picture can be given as."""
-
-
-def find_strategy(name: str | Strategy) -> Strategy:
-    """The strategy of that name. Raises `QueryError` with the names that there are."""
-    if isinstance(name, Strategy):
-        return name
-    if name not in STRATEGIES:
-        raise QueryError(f"There is no prompt strategy called {name!r}. Known: {', '.join(STRATEGIES)}.")
-    return STRATEGIES[name]
 
 
 def checked_question(question: str) -> str:
@@ -141,10 +135,10 @@ class Pipeline:
             at_the_end.callback(sam.shutdown, wait=False, cancel_futures=True)
             encoding = sam.submit(self.segmenter.encode, query.image)
             writing = self.prompter.write(query, asked, stop=halt, deadline=run.started + self.deadline_s)
-            pump = _Pump(writing, happened)
+            pump = Pump(writing, happened)
             at_the_end.callback(pump.close)
             at_the_end.callback(halt.set)  # called first: the prompter ends within a token, and the pump with it
-            reader = Reader(writing.frame, asked)
+            reader = find_dialect(writing.dialect).reader(writing.frame, asked)
             busy: Future[list[Mask]] | None = None  # what the segmenter decodes now: `decoding`
             decoding: list[tuple[int, Prompt]] = []
             writes = True
@@ -172,9 +166,42 @@ class Pipeline:
                             run.first_mask_s = run.seconds() if run.first_mask_s is None else run.first_mask_s
                             yield MaskReady(replace(mask, prompt=index))
             encoding.result()
-            answer = self._answer(reader, writing, query, notes, run)
-            yield Finished(self._result(query, Completion("".join(run.text), writing.frame), answer, asked, asked,
-                                        send_negatives, run))  # fmt: skip
+            if run.written_s > self.deadline_s:
+                cut_off = f"The prompter was cut off after {self.deadline_s:.0f} s; what it wrote until then was read."
+                notes = (*notes, cut_off)
+            answer = self._answer(reader, writing.frame, query, notes)
+            completion = Completion("".join(run.text), writing.frame, writing.dialect)
+            yield Finished(self._result(query, completion, answer, asked, asked, send_negatives, run))
+
+    def read(self, query: Query, completion: Completion, *, strategy: str | Strategy | None = None) -> Answer:
+        """What a whole completion says: its prompts in source-image pixels and without duplicates, as `steps` has it.
+
+        strategy: what was asked for. Raises `AnswerError`, `QueryError`.
+        """
+        asked = find_strategy(self.strategy if strategy is None else strategy)
+        reader = find_dialect(completion.dialect).reader(completion.frame, asked)
+        reader.feed(completion.text)
+        return self._answer(reader, completion.frame, query, ())
+
+    def segment(
+        self,
+        query: Query,
+        completion: Completion,
+        answer: Answer,
+        *,
+        asked: str | Strategy | None = None,
+        sent: str | Strategy | None = None,
+        negatives: bool | None = None,
+    ) -> Result:
+        """The result of an answer that was read from a completion: the segmenter alone works.
+
+        answer: in source-image pixels, as `read` gives it. asked: what the prompter was asked for; sent: what is cut
+        from its prompts for the segmenter, by default the same. Raises `QueryError`, `ModelError`.
+        """
+        was_asked = find_strategy(self.strategy if asked is None else asked)
+        sent_as = was_asked if sent is None else find_strategy(sent)
+        send_negatives = self.negatives if negatives is None else negatives
+        return self._result(query, completion, answer, was_asked, sent_as, send_negatives, _Run())
 
     def refine(
         self,
@@ -215,21 +242,18 @@ class Pipeline:
                 run.waiting.append(read.index)
                 yield PromptFound(read.index, prompt)
 
-    def _answer(self, reader: Reader, writing: Writing, query: Query, notes: tuple[str, ...], run: _Run) -> Answer:
+    @staticmethod
+    def _answer(reader: Reader, frame: Size, query: Query, notes: tuple[str, ...]) -> Answer:
         """The final answer, in source-image pixels and without duplicates."""
         read = reader.close()
         warnings = [*notes, *read.warnings]
-        if run.written_s > self.deadline_s:
-            warnings.append(
-                f"The prompter was cut off after {self.deadline_s:.0f} s; what it wrote until then was read."
-            )
         kept = without_duplicates(read.prompts)
         if len(kept) < len(read.prompts):
             dropped = len(read.prompts) - len(kept)
             warnings.append(
                 f"{dropped} of {len(read.prompts)} boxes overlapped a larger one by more than half; dropped."
             )
-        return Answer(read.thought, tuple(p.moved(writing.frame, query.size) for p in kept), tuple(warnings))
+        return Answer(read.thought, tuple(p.moved(frame, query.size) for p in kept), tuple(warnings))
 
     @staticmethod
     def _sent(prompt: Prompt, strategy: Strategy, negatives: bool) -> tuple[Prompt, str | None]:
@@ -269,29 +293,6 @@ class Pipeline:
             strategy=asked.name,
             timing=Timing(run.first_token_s, run.first_mask_s, run.seconds()),
         )
-
-
-class _Pump:
-    """Moves a writing's pieces into a queue from a thread of its own, so that masks need not wait for words."""
-
-    def __init__(self, writing: Writing, out: queue.Queue[tuple[str, Any]]) -> None:
-        self._writing = writing
-        self._out = out
-        self._closed = threading.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="think2seg-pump")
-        self._thread.submit(self._work).add_done_callback(lambda done: out.put(("end", done)))
-
-    def _work(self) -> None:
-        with closing(self._writing.pieces) as pieces:
-            for piece in pieces:
-                self._out.put(("piece", piece))
-                if self._closed.is_set():
-                    break
-
-    def close(self) -> None:
-        """End the writing after its next piece at the latest, and wait for it."""
-        self._closed.set()
-        self._thread.shutdown(wait=True)
 
 
 def load(

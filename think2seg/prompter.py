@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PIL import Image
 
 from think2seg import models, weights
-from think2seg.answer import messages
+from think2seg.dialect import find_dialect, spoken
 from think2seg.errors import ModelError
+from think2seg.spelling import Spelling
 from think2seg.strategy import Strategy
-from think2seg.types import Query, Size
+from think2seg.types import Completion, Query, Size
 
 if TYPE_CHECKING:
     import torch
@@ -30,13 +31,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Writing:
-    """A completion on its way: the (width, height) frame of its coordinates, and its text piece by piece.
+    """A completion on its way: the (width, height) frame of its coordinates, its text piece by piece, its dialect.
 
     Closing `pieces` (or setting the `stop` that the prompter was given) ends the model's work within a token.
     """
 
     frame: Size
     pieces: Generator[str, None, None]
+    dialect: str = models.OUR_DIALECT
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a completion is drawn where it is not greedy: the softmax temperature, and the seed of the draw."""
+
+    temperature: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"A sampling temperature must be above 0; it is {self.temperature!r}.")
 
 
 class Prompter(Protocol):
@@ -49,8 +63,17 @@ class Prompter(Protocol):
         """Begin a completion. deadline: seconds of `time.monotonic()` after which it ends where it is."""
 
 
+class BatchPrompter(Prompter, Protocol):
+    """A prompter that also writes many completions at once."""
+
+    def complete(
+        self, queries: Sequence[Query], strategy: Strategy, *, sampling: Sampling | None = None
+    ) -> list[Completion]:
+        """A whole completion for each query, in their order, as one batch; greedy without `sampling`."""
+
+
 class TransformersPrompter:
-    """Any vision-language checkpoint that `AutoModelForImageTextToText` loads. Greedy.
+    """Any vision-language checkpoint that `AutoModelForImageTextToText` loads, asked in its entry's dialect.
 
     The frame is the size that the processor really resized the picture to, or 1000 x 1000 for checkpoints that write
     thousandths; which of the two is the registry's word. One completion at a time; a second one waits.
@@ -84,30 +107,75 @@ class TransformersPrompter:
         self._busy = threading.Lock()
 
     def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
-        inputs = self._inputs(query, strategy)
-        frame = self._frame(inputs)
-        return Writing(frame, self._pieces(inputs, stop, deadline))
+        inputs = self._inputs([query], strategy)
+        (frame,) = self._frames(inputs, 1)
+        return Writing(frame, self._pieces(inputs, stop, deadline), self._entry.dialect)
 
-    def _inputs(self, query: Query, strategy: Strategy) -> Any:
-        picture = Image.fromarray(query.image)
-        if self._entry.resize is not None:
-            picture = picture.resize(self._entry.resize, Image.Resampling.LANCZOS)
-        chat = messages(query.question, strategy)
-        text = self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-        return self.processor(text=[text], images=[picture], return_tensors="pt").to(self.model.device)
+    def complete(
+        self, queries: Sequence[Query], strategy: Strategy, *, sampling: Sampling | None = None
+    ) -> list[Completion]:
+        """A whole completion for each query, as one batch padded on the left; greedy without `sampling`.
 
-    def _frame(self, inputs: Any) -> Size:
+        What is drawn depends on the sampling's seed and the batch alone; torch's global random state is left as it
+        was. Raises `ModelError` if memory runs out.
+        """
+        import torch
+
+        if not queries:
+            return []
+        inputs = self._inputs(queries, strategy)
+        frames = self._frames(inputs, len(queries))
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        try:
+            with self._busy, torch.random.fork_rng(devices=devices):
+                if sampling is not None:
+                    torch.manual_seed(sampling.seed)
+                written = self.model.generate(**inputs, **self._settings(sampling))
+        except torch.cuda.OutOfMemoryError as error:
+            raise ModelError(
+                f"{self.name!r} ran out of GPU memory on a batch of {len(queries)}. Take a smaller batch, or close "
+                "what else uses the GPU."
+            ) from error
+        texts = self.processor.tokenizer.batch_decode(
+            written[:, inputs["input_ids"].shape[1] :],
+            skip_special_tokens=True,
+            clean_up_tokenization_spaces=False,
+        )
+        return [Completion(text, frame, self._entry.dialect) for text, frame in zip(texts, frames, strict=True)]
+
+    def _settings(self, sampling: Sampling | None) -> dict[str, Any]:
+        """What is asked of every generation, whatever the checkpoint's own generation configuration says."""
+        common = {"max_new_tokens": self._entry.max_new_tokens, "repetition_penalty": 1.0}
+        if sampling is None:
+            return common | {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        return common | {"do_sample": True, "temperature": sampling.temperature, "top_p": 1.0, "top_k": 0}
+
+    def _inputs(self, queries: Sequence[Query], strategy: Strategy) -> Any:
+        texts, pictures = [], []
+        asks = find_dialect(self._entry.dialect)
+        for query in queries:
+            picture = Image.fromarray(query.image)
+            if self._entry.resize is not None:
+                picture = picture.resize(self._entry.resize, Image.Resampling.LANCZOS)
+            chat = asks.messages(query.question, strategy)
+            texts.append(self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+            pictures.append(picture)
+        made = self.processor(text=texts, images=pictures, return_tensors="pt", padding=True, padding_side="left")
+        return made.to(self.model.device)
+
+    def _frames(self, inputs: Any, number: int) -> list[Size]:
         if self._entry.coordinates == "thousandths":
-            return (1000, 1000)
+            return [(1000, 1000)] * number
         if "image_grid_thw" not in inputs:
             raise ModelError(
                 f"{self.name!r} does not say what size it resized the picture to (its processor gives no "
                 f"image_grid_thw). If it writes 0-1000, put {models.SIDECAR} beside it with "
                 '{"coordinates": "thousandths"}.'
             )
-        _frames, rows, columns = (int(v) for v in inputs["image_grid_thw"][0])
         patch = int(self.processor.image_processor.patch_size)
-        return (columns * patch, rows * patch)
+        return [
+            (int(columns) * patch, int(rows) * patch) for _frames, rows, columns in inputs["image_grid_thw"].tolist()
+        ]
 
     def _pieces(self, inputs: Any, stop: threading.Event, deadline: float | None) -> Generator[str, None, None]:
         """The text as it is generated, in a thread of its own, so that the reader never delays the model."""
@@ -121,7 +189,7 @@ class TransformersPrompter:
 
         closed = threading.Event()
         pieces: queue.Queue[str | None] = queue.Queue()
-        spelling = _Spelling(self.processor.tokenizer, pieces)
+        spelling = Spelling(self.processor.tokenizer, pieces)
 
         def work() -> None:
             try:
@@ -129,13 +197,8 @@ class TransformersPrompter:
                     if not (stop.is_set() or closed.is_set()):
                         self.model.generate(
                             **inputs,
+                            **self._settings(None),
                             streamer=spelling,
-                            max_new_tokens=self._entry.max_new_tokens,
-                            do_sample=False,
-                            temperature=None,
-                            top_p=None,
-                            top_k=None,
-                            repetition_penalty=1.0,
                             stopping_criteria=StoppingCriteriaList([Told()]),
                         )
             except torch.cuda.OutOfMemoryError as error:
@@ -154,44 +217,11 @@ class TransformersPrompter:
                 closed.set()
 
 
-class _Spelling:
-    """A `generate` streamer: token ids in, text out, each character as soon as it is certain. Linear in the text."""
-
-    def __init__(self, tokenizer: Any, out: queue.Queue[str | None]) -> None:
-        self._tokenizer = tokenizer
-        self._out = out
-        self._ids: list[int] = []
-        self._anchor = 0  # ids before it are spelled and only give context
-        self._spelled = 0  # ids before it are in the text that was put out
-        self._prompt_skipped = False
-
-    def put(self, value: Any) -> None:
-        if not self._prompt_skipped:  # `generate` hands over the prompt first
-            self._prompt_skipped = True
-            return
-        self._ids.extend(int(v) for v in value.reshape(-1).tolist())
-        self._emit(final=False)
-
-    def end(self) -> None:
-        self._emit(final=True)
-
-    def _emit(self, *, final: bool) -> None:
-        before = self._decode(self._ids[self._anchor : self._spelled])
-        now = self._decode(self._ids[self._anchor :])
-        if len(now) > len(before) and (final or not now.endswith("\ufffd")):
-            self._out.put(now[len(before) :])
-            self._anchor = self._spelled
-            self._spelled = len(self._ids)
-
-    def _decode(self, ids: list[int]) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
-
 def _dtype(device: str, *, weights: int) -> torch.dtype:
     """bfloat16 on a GPU that has it, else float16; on a CPU float32, or bfloat16 from 200 MB of `weights` on."""
     import torch
 
-    if device == "cuda":
+    if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return torch.float32 if weights < 200 * 1024**2 else torch.bfloat16
 
@@ -225,6 +255,14 @@ class ReplayPrompter:
         del query, strategy
         return Writing(self._frame, self._pieces(stop, deadline))
 
+    def complete(
+        self, queries: Sequence[Query], strategy: Strategy, *, sampling: Sampling | None = None
+    ) -> list[Completion]:
+        del strategy, sampling
+        if self._fail is not None:
+            raise self._fail
+        return [Completion(self._text, self._frame) for _query in queries]
+
     def _pieces(self, stop: threading.Event, deadline: float | None) -> Generator[str, None, None]:
         starts = range(0, len(self._text), self._piece)
         pause = self._seconds / max(1, len(starts))
@@ -240,24 +278,26 @@ class ReplayPrompter:
 
 # --- loading ----------------------------------------------------------------------------------------------------------
 
-_loaded: dict[tuple[str, str], TransformersPrompter] = {}
+_loaded: dict[tuple[str, str, str], TransformersPrompter] = {}
 _loading = threading.Lock()
 
 
-def load(name: str = "auto", *, device: str | None = None) -> TransformersPrompter:
+def load(name: str = "auto", *, device: str | None = None, dialect: str | None = None) -> TransformersPrompter:
     """The prompter `name` (auto, a registry name, or a local folder in the hub's layout), loaded once and kept.
 
-    One large model is held at a time: loading a second one lets go of the first. Raises `ModelError` if there is none
-    of that name, its weights cannot be had, or they do not load.
+    dialect: in whose words it is asked and read, None for its entry's own. One large model is held at a time: loading
+    a second one lets go of the first. Raises `ModelError` if there is none of that name, its weights cannot be had, or
+    they do not load; `QueryError` for an unknown dialect.
     """
     if name == "auto":
         entry, reason = weights.choose_prompter()
     else:
         entry, reason = models.find_prompter(name), ""
+    entry = spoken(entry, dialect)
     device = device or weights.best_device()
     with _loading:
         folder = weights.folder_of(entry)
-        key = (str(folder), device)
+        key = (str(folder), device, entry.dialect)
         if key not in _loaded:
             for other, held in list(_loaded.items()):
                 if held._entry.needs and entry.needs:

@@ -51,12 +51,11 @@ def document(result: Result, path: str) -> dict[str, Any]:
         "thought": result.answer.thought,
         "text": result.completion.text,
         "frame": list(result.completion.frame),
+        "dialect": result.completion.dialect,
         "nothing_here": result.nothing_here,
         "instances": [
-            {
-                "box": None if sent.box is None else [_short(v) for v in sent.box],
-                "positive": [[_short(x), _short(y)] for x, y in sent.positive],
-                "negative": [[_short(x), _short(y)] for x, y in sent.negative],
+            prompt_document(sent)
+            | {
                 "score": round(mask.score, 4),
                 "area_px": mask.area,
                 "rle": rle(mask.pixels),
@@ -72,6 +71,27 @@ def document(result: Result, path: str) -> dict[str, Any]:
     }
 
 
+def prompt_document(prompt: Prompt) -> dict[str, Any]:
+    """`box`, `positive` and `negative`, to a hundredth of a pixel; a box thinner than that stays as it is."""
+    box = None if prompt.box is None else [_short(v) for v in prompt.box]
+    if box is not None and not (box[0] < box[2] and box[1] < box[3]):
+        box = list(prompt.box or ())
+    return {
+        "box": box,
+        "positive": [[_short(x), _short(y)] for x, y in prompt.positive],
+        "negative": [[_short(x), _short(y)] for x, y in prompt.negative],
+    }
+
+
+def prompt_from_document(held: dict[str, Any]) -> Prompt:
+    """The prompt that `prompt_document` described; other keys are passed over. Raises `ValueError`, `KeyError`."""
+    return Prompt(
+        box=None if held["box"] is None else tuple(held["box"]),
+        positive=tuple(map(tuple, held["positive"])),
+        negative=tuple(map(tuple, held["negative"])),
+    )
+
+
 def from_document(held: dict[str, Any], image: NDArray[np.uint8]) -> Result:
     """The result that `document` described, on its `image`, (H, W, 3) uint8 RGB. Raises `ValueError`, `KeyError`."""
     if held["schema"] != SCHEMA:
@@ -80,17 +100,10 @@ def from_document(held: dict[str, Any], image: NDArray[np.uint8]) -> Result:
     query = Query(image, held["question"])
     if query.size != size:
         raise ValueError(f"The document is about an image of {size}; this one is {query.size}.")
-    prompts = tuple(
-        Prompt(
-            box=None if i["box"] is None else tuple(i["box"]),
-            positive=tuple(map(tuple, i["positive"])),
-            negative=tuple(map(tuple, i["negative"])),
-        )
-        for i in held["instances"]
-    )
+    prompts = tuple(map(prompt_from_document, held["instances"]))
     return Result(
         query=query,
-        completion=Completion(held["text"], tuple(held["frame"])),
+        completion=Completion(held["text"], tuple(held["frame"]), held.get("dialect", "think2seg")),
         answer=Answer(held["thought"], prompts, tuple(held["warnings"])),
         masks=tuple(Mask(from_rle(i["rle"]), i["score"], n) for n, i in enumerate(held["instances"])),
         sent=prompts,

@@ -237,7 +237,7 @@ def _open(entry: models.SegmenterEntry, folder: Path, device: str, reason: str) 
             f"{str(error).splitlines()[-1].strip()[:300]}"
         ) from error
     model = model.float().eval().requires_grad_(False).to(device)
-    half = bool(entry.config) and (device == "cuda" or (device == "cpu" and _cpu_likes_bfloat16()))
+    half = bool(entry.config) and (device.startswith("cuda") or (device == "cpu" and _cpu_likes_bfloat16()))
     precision = "bfloat16" if half else "float32"
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
     about = f"SAM 2 {entry.name}, {parameters:.1f} M parameters, on {device}, {precision}. {reason}".strip()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from think2seg.errors import QueryError
 from think2seg.types import Answer, Prompt
 
 SYSTEM_TURN = (
@@ -123,3 +124,12 @@ STRATEGIES: dict[str, Strategy] = {
 """All strategies by name; `box+2` is the one that the published checkpoints were trained with."""
 
 DEFAULT_STRATEGY = "box+2"
+
+
+def find_strategy(name: str | Strategy) -> Strategy:
+    """The strategy of that name. Raises `QueryError` with the names that there are."""
+    if isinstance(name, Strategy):
+        return name
+    if name not in STRATEGIES:
+        raise QueryError(f"There is no prompt strategy called {name!r}. Known: {', '.join(STRATEGIES)}.")
+    return STRATEGIES[name]

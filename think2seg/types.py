@@ -59,10 +59,12 @@ class Query:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a prompter wrote: its whole text, and the (width, height) frame its coordinates refer to."""
+    """What a prompter wrote: its whole text, the (width, height) frame its coordinates refer to, and the name of the
+    dialect that it is to be read in (`dialect.py`)."""
 
     text: str
     frame: Size
+    dialect: str = "think2seg"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frame", _size(self.frame, "A completion's frame"))

@@ -9,6 +9,7 @@ It knows where weights are, and not what is in them: it loads no model. torch is
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -83,6 +84,19 @@ def folder_of(entry: models.PrompterEntry | models.SegmenterEntry) -> Path:
     if not _holds_weights(entry, fetched):
         raise ModelError(f"{entry.source} was fetched to {fetched}, but its weights are not complete. Fetch it again.")
     return fetched
+
+
+def revision(entry: models.PrompterEntry | models.SegmenterEntry, folder: Path) -> str:
+    """What exactly the weights in `folder` are: the hub's commit where they lie in its cache, else a digest of them."""
+    if folder.parent.name == "snapshots":
+        return folder.name
+    names = [entry.checkpoint] if isinstance(entry, models.SegmenterEntry) else []
+    files = [folder / name for name in names] or sorted(folder.glob("*.safetensors"))
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return f"sha256:{digest.hexdigest()[:16]}"
 
 
 # --- whether it can run here ------------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from typing import Any
 from PIL import Image
 
 from think2seg import images, record
-from think2seg.answer import PromptClosed, Reader, ThoughtGrew, without_duplicates
+from think2seg.answer import PromptClosed, ThoughtGrew, without_duplicates
+from think2seg.dialect import find_dialect
 from think2seg.errors import Think2SegError
-from think2seg.pipeline import find_strategy
+from think2seg.strategy import find_strategy
 from think2seg.types import Event, Finished, MaskReady, PromptFound, Result, Thinking
 
 _log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def replay(result: Result, seconds: float, stop: threading.Event) -> Iterator[Ev
 
     A mask follows its prompt at once. Ends early, without `Finished`, when `stop` is set.
     """
-    reader = Reader(result.completion.frame, find_strategy(result.strategy))
+    reader = find_dialect(result.completion.dialect).reader(result.completion.frame, find_strategy(result.strategy))
     text = result.completion.text
     masks = _masks_by_written_index(result)
     pieces = [text[i : i + _PIECE] for i in range(0, len(text), _PIECE)]
@@ -100,7 +101,7 @@ def replay(result: Result, seconds: float, stop: threading.Event) -> Iterator[Ev
 
 def _masks_by_written_index(result: Result) -> dict[int, int]:
     """Which of the result's masks belongs to which object as it was written, duplicates having been dropped."""
-    reader = Reader(result.completion.frame, find_strategy(result.strategy))
+    reader = find_dialect(result.completion.dialect).reader(result.completion.frame, find_strategy(result.strategy))
     reader.feed(result.completion.text)
     written = reader.close().prompts
     kept = list(without_duplicates(written))

@@ -22,10 +22,10 @@ import gradio as gr
 from think2seg import models, overlay, record, weights
 from think2seg.errors import ModelError, QueryError, Think2SegError
 from think2seg.images import Picture
-from think2seg.pipeline import Pipeline, find_strategy
+from think2seg.pipeline import Pipeline
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
-from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
+from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, find_strategy
 from think2seg.studio import examples
 from think2seg.studio.board import Board, Loaded, Opened, PageEvent, Stage
 from think2seg.studio.canvas import EMPTY_PHASE, EMPTY_SCENE, keep
