@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from think2seg import datasets
 from think2seg.__main__ import _parser
+from think2seg.baselines import BASELINES
+from think2seg.dialect import DIALECTS
+from think2seg.evaluation.study import STUDIES
 from think2seg.models import PROMPTERS, SEGMENTERS
 from think2seg.strategy import STRATEGIES
 
@@ -33,10 +37,29 @@ def test_the_six_lines_print_what_the_readme_says() -> None:
 
 def test_the_commands_of_the_readme_are_those_of_the_command_line() -> None:
     usage = next(b for b in blocks("") if "think2seg segment" in b)
+    said = {text.split()[0]: set(re.findall(r"--[a-z-]+", text)) for text in usage.split("python -m think2seg ")[1:]}
     commands = next(a for a in _parser()._actions if a.choices)
-    options = {o for a in commands.choices["segment"]._actions for o in a.option_strings if o.startswith("--")}
-    assert set(re.findall(r"--[a-z-]+", usage)) == options - {"--help"}
-    assert set(re.findall(r"think2seg (\w+)", usage)) == set(commands.choices)
+    assert set(said) == set(commands.choices)
+    for command in ("segment", "models", "evaluate"):
+        actions = commands.choices[command]._actions
+        options = {o for a in actions for o in a.option_strings if o.startswith("--")}
+        assert said[command] == options - {"--help"}, command
+
+
+def test_the_guide_to_evaluating_names_what_there_is() -> None:
+    guide = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    for name in [*datasets.NAMES, *DIALECTS, *BASELINES]:
+        assert f"`{name}`" in guide, name
+    parser = next(a for a in _parser()._actions if a.choices)
+    known = {o for c in ("evaluate", "study") for a in parser.choices[c]._actions for o in a.option_strings}
+    commands = re.findall(r"^python -m think2seg (?:evaluate|study).*$", guide, flags=re.MULTILINE)
+    assert len(commands) >= 6
+    for command in commands:
+        parsed = _parser().parse_args(command.split()[3:])
+        assert callable(parsed.run)
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", guide)) <= known | {"--nproc"}
+    for study in STUDIES:
+        assert f"think2seg study {study}" in guide
 
 
 def test_every_name_of_the_registry_is_in_the_readme() -> None:

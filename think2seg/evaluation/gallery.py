@@ -67,9 +67,10 @@ def verdict(row: Row) -> str:
 def choose(rows: Sequence[Row], cases: Cases) -> tuple[tuple[Row, ...], tuple[Row, ...], tuple[Row, ...]]:
     """The worst, the best, and those without a target; no row twice, the same for any order of the rows.
 
-    The worst have the lowest IoU; among equal ones causes take turns, then pictures. The best are the best of each
-    picture, before any picture's second. Of those without a target false alarms come first, from the largest share of
-    the picture, then unreadable answers, then right ones, of which two are kept a place if there are as many.
+    The worst have the lowest IoU; among equal ones causes take turns, then pictures. The best have the highest IoU, but
+    no more than two are of one picture while there are others. Of those without a target false alarms come first, from
+    the largest share of the picture, then unreadable answers, then right ones, of which two are kept a place if there
+    are as many.
     """
     present = [row for row in rows if not row.count.absent]
     right = [row for row in rows if row.count.rightly_empty]
@@ -79,7 +80,7 @@ def choose(rows: Sequence[Row], cases: Cases) -> tuple[tuple[Row, ...], tuple[Ro
     ))  # fmt: skip
     taken = {(row.id, row.seed) for row in worst}
     others = [row for row in present if (row.id, row.seed) not in taken]
-    best = _pick(others, cases.best, lambda r, _causes, images: (images[r.image_id], -r.iou))
+    best = _pick(others, cases.best, lambda r, _causes, images: (images[r.image_id] // 2, -r.iou))
     alarms = _pick(wrong, cases.absent - min(2, len(right), cases.absent), lambda r, _causes, images: (
         not r.count.readable, images[r.image_id], -r.count.predicted / (r.size[0] * r.size[1]),
     ))  # fmt: skip
@@ -159,7 +160,7 @@ def _case(row: Row, samples: Mapping[str, Sample]) -> str:
     source = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     said = verdict(row)
     kind = "bad" if said and said != "rightly empty" else "good" if row.iou >= 0.5 else "fair"
-    score = "" if row.count.absent else f"IoU {row.iou:.3f}"
+    score = "" if row.count.absent else f"<span>IoU {row.iou:.3f}</span>"
     badge = f'<b class="verdict {kind}">{said}</b>' if said else ""
     chips = [f"{key}: {value}" for key, value in row.strata.items()]
     if row.seed is not None:
@@ -167,7 +168,7 @@ def _case(row: Row, samples: Mapping[str, Sample]) -> str:
     return (
         '<article class="case">'
         f'<img src="{source}" width="{drawn.shape[1]}" height="{drawn.shape[0]}" alt="{text(_seen(row))}">'
-        f'<p class="score"><span>{score}</span>{badge}</p>'
+        f'<p class="score">{score}{badge}</p>'
         f'<h4 dir="auto">{text(row.question)}</h4>'
         f"{_words(row)}"
         f'<p class="id"><bdi>{text(row.id)}</bdi></p>'

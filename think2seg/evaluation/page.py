@@ -58,7 +58,7 @@ def render(report: Report, rows: Sequence[Row], samples: Mapping[str, Sample], *
     `Sample.load` does, and `DatasetError` for a sample that is missing or not of its row's size.
     """
     weights = report["paper"]["questions"]
-    worst, best, absent = gallery.choose(rows, cases or Cases())
+    worst, best, absent = (gallery.render(chosen, samples) for chosen in gallery.choose(rows, cases or Cases()))
     return Template((_HERE / "page.html").read_text(encoding="utf-8")).substitute(
         title=text(_title(report)),
         css=(_HERE / "page.css").read_text(encoding="utf-8"),
@@ -68,9 +68,9 @@ def render(report: Report, rows: Sequence[Row], samples: Mapping[str, Sample], *
         plots="".join(_plots(rows)),
         strata="".join(_stratum(*s) for s in sorted(report["strata"].items(), key=lambda s: (len(s[1]), s[0]))),
         geometry=_geometry(report["geometry"]),
-        worst=gallery.render(worst, samples),
-        best=gallery.render(best, samples),
-        absent=gallery.render(absent, samples),
+        worst=worst,
+        best=best,
+        absent=absent,
         run=_pairs("Timing", report["timing"]) + _pairs("Settings", report["settings"]),
     )
 
@@ -128,7 +128,7 @@ def _head(report: Report, rows: Sequence[Row]) -> str:
     facts = {"Questions": asked}
     facts |= {role.capitalize(): _model(model, role) for role, model in (report["models"] or {}).items()}
     facts |= {key.capitalize(): settings.get(key) for key in ("strategy", "variant", "sent", "commit")}
-    items = (f"<dt>{text(key)}</dt><dd><bdi>{text(value)}</bdi></dd>" for key, value in facts.items() if value)
+    items = [f"<dt>{text(key)}</dt><dd><bdi>{text(value)}</bdi></dd>" for key, value in facts.items() if value]
     return f'<dl class="facts">{"".join(items)}</dl>'
 
 
@@ -201,17 +201,17 @@ def _pairs(caption: str, held: Any) -> str:
                 collect(item, f"{at} › {key}" if at else str(key))
         elif at:
             shown = {"None": "–", "nan": "–", "True": "yes", "False": "no"}.get(str(value), value)
-            body.append((f"<bdi>{text(at)}</bdi>", [f"<bdi>{text(shown)}</bdi>"]))
+            words = re.sub("_(s|ms)(_|$)", r", \1 ", at).replace("_", " ")  # prompter_s: prompter, s
+            body.append((f"<bdi>{text(words)}</bdi>", [f"<bdi>{text(shown)}</bdi>"]))
 
     collect(held, "")
-    return _table(caption, ["", ""], body, "words") if body else ""
+    return _table(caption, ["what", "value"], body, "words") if body else ""
 
 
 def _plots(rows: Sequence[Row]) -> list[str]:
     """The distributions that these rows have, each a `<figure>`."""
     found = []
-    present = [row for row in rows if not row.count.absent]
-    if present:
+    if present := [row for row in rows if not row.count.absent]:
         ious = np.array([row.iou for row in present])
         zero = f"Median {np.median(ious):.3f}; {np.count_nonzero(ious == 0):,} of {len(ious):,} are exactly 0."
         found.append(_histogram("IoU of questions with a target", zero, ious, np.linspace(0, 1, 21), "IoU"))
