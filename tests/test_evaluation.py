@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation_doubles import SCRIPT, TEN, Scripted
+from evaluation_doubles import SCRIPT, TEN, Scripted, sample
 from PIL import Image
 
 from think2seg import __main__ as command_line
@@ -367,6 +367,8 @@ def test_the_real_pair_from_a_shell_batched_as_one_by_one(tmp_path) -> None:
         (["evaluate", "--dataset", "scenes", "--limit", "2", "--prompter", "nano", "--dialect", "elvish"], 2, "elvish"),
         (["study", "segmenters", "--dataset", "scenes", "--limit", "2", "--prompter", "nano", "--segmenters", "nano"],
          2, "two or more"),
+        (["evaluate", "--dataset", "scenes", "--limit", "2", "--where", "mood=good"], 2, "There are: class, kind"),
+        (["evaluate", "--dataset", "scenes", "--limit", "2", "--where", "level=high"], 2, "level is 'high'"),
         (["compare-reports", "GONE"], 2, "two or more"),
     ],
 )  # fmt: skip
@@ -375,6 +377,22 @@ def test_bad_input_says_what_came_and_the_way_out(tmp_path, capsys, arguments, c
     assert command_line.main([*arguments, *out]) == code
     printed = capsys.readouterr()
     assert words in printed.err and printed.out == ""
+
+
+def test_where_chooses_by_strata_in_order() -> None:
+    assert [s.id for s in datasets.chosen(TEN, {"level": ["instance"]})] == ["02", "08"]
+    assert [s.id for s in datasets.chosen(TEN, {"level": ["instance", "absent"]})] == [
+        "02",
+        "03",
+        "04",
+        "05",
+        "08",
+        "09",
+    ]
+    with pytest.raises(DatasetError, match="No sample is all of"):
+        datasets.chosen(
+            [*TEN, sample("11", "F", None, level="absent", mood="x")], {"level": ["instance"], "mood": ["x"]}
+        )
 
 
 def test_a_variant_is_told_in_its_report() -> None:

@@ -67,6 +67,10 @@ def _data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--questions", choices=("one", "all"), help="of each scene: one, drawn by its seed, or all (default: one)"
     )
+    parser.add_argument(
+        "--where", action="append", type=_where, default=[], metavar="STRATUM=VALUE,…",
+        help="only questions of these strata, such as level=semantic; may be given several times",
+    )  # fmt: skip
     parser.add_argument("--limit", type=_positive, metavar="N", help="only N samples, spread evenly over the set")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write, and to go on")
     parser.add_argument("--batch-size", type=_positive, default=8, metavar="N", help="questions at once (default: 8)")
@@ -90,6 +94,13 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--negatives", action=argparse.BooleanOptionalAction, default=True, help="send negative points")
     parser.add_argument("--device", metavar="cpu|cuda|cuda:N", help="default: a GPU if there is one")
+
+
+def _where(text: str) -> tuple[str, tuple[str, ...]]:
+    kind, found, values = text.partition("=")
+    if not found or not kind or not values:
+        raise argparse.ArgumentTypeError(f"must read STRATUM=VALUE or STRATUM=VALUE,VALUE; {text!r} came")
+    return kind.strip(), tuple(value.strip() for value in values.split(","))
 
 
 def _positive(text: str) -> int:
@@ -248,9 +259,12 @@ def _segmenter_names(said: str | None) -> list[str]:
 
 
 def _samples(options: argparse.Namespace) -> tuple[Sample, ...]:
-    return datasets.load(
-        options.dataset, options.root, options.split, questions=options.questions or "one", limit=options.limit
-    )
+    questions, where = options.questions or "one", dict(options.where)
+    if not where or options.dataset == "scenes":  # of scenes the limit spares drawing them
+        found = datasets.load(options.dataset, options.root, options.split, questions=questions, limit=options.limit)
+        return datasets.chosen(found, where) if where else found
+    found = datasets.load(options.dataset, options.root, options.split)
+    return datasets.spread(datasets.chosen(found, where), options.limit)
 
 
 def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[TransformersPrompter, dict[str, Any]]:
@@ -301,6 +315,7 @@ def _settings(options: argparse.Namespace, samples: Sequence[Sample]) -> dict[st
         "dataset": options.dataset,
         "split": options.split,
         "questions": options.questions or "one",
+        "where": {kind: list(values) for kind, values in options.where},
         "limit": options.limit,
         "samples": len(samples),
         "digest": digest(samples),

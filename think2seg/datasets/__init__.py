@@ -9,10 +9,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from think2seg.datasets.samples import Sample, spread
+from think2seg.datasets.samples import Sample, chosen, spread
 from think2seg.errors import DatasetError
 
-__all__ = ["NAMES", "Sample", "load"]
+__all__ = ["NAMES", "Sample", "chosen", "load", "spread"]
 
 _MODULES = {
     "earthreason": "earthreason",

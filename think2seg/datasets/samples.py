@@ -7,7 +7,7 @@ sample. Pictures and masks are read here, one way for every set. It knows no set
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -66,6 +66,25 @@ def spread(samples: Sequence[T], limit: int | None) -> tuple[T, ...]:
     if limit is None or limit >= len(samples):
         return tuple(samples)
     return tuple(samples[i * len(samples) // limit] for i in range(limit))
+
+
+def chosen(samples: Sequence[Sample], where: Mapping[str, Collection[str]]) -> tuple[Sample, ...]:
+    """The samples that count under one of the given values of each stratum, in their order.
+
+    `DatasetError` names a stratum or a value that no sample has, and those that there are.
+    """
+    for kind, values in where.items():
+        known = sorted({sample.strata[kind] for sample in samples if kind in sample.strata})
+        if not known:
+            kinds = sorted({name for sample in samples for name in sample.strata})
+            raise DatasetError(f"No sample has a stratum {kind!r}. There are: {', '.join(kinds) or 'none'}.")
+        if strange := sorted(set(values) - set(known)):
+            raise DatasetError(f"No sample's {kind} is {strange[0]!r}. There are: {', '.join(known)}.")
+    found = tuple(s for s in samples if all(s.strata.get(kind) in values for kind, values in where.items()))
+    if not found:
+        asked = ", ".join(f"{kind} {' or '.join(values)}" for kind, values in where.items())
+        raise DatasetError(f"No sample is all of: {asked}. Leave one of them out.")
+    return found
 
 
 def read_pair(image: Path, mask: Path) -> tuple[Image, Truth]:
