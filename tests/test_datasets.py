@@ -522,7 +522,7 @@ def test_damaged_pickles_are_never_more_than_an_error(tmp_path: Path) -> None:
 
 
 def test_scenes_ask_as_the_readme_s_figures_were_made() -> None:
-    """One question a scene, drawn by its seed, and its truth: the rule of train/nano/measure.py, written again."""
+    """One question a scene, drawn by its seed, and its truth: the rule, written again."""
     samples = datasets.load("scenes", None, "test", limit=4)
     assert [s.id for s in samples] == ["scene-00000", "scene-00250", "scene-00500", "scene-00750"]
     for sample in samples:
