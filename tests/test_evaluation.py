@@ -108,13 +108,23 @@ def test_the_size_of_batches_changes_no_figure(tmp_path) -> None:
 def test_a_folder_of_another_run_is_refused_and_left_alone(tmp_path) -> None:
     run.evaluate(TEN, contender(), SETTINGS, tmp_path, batch_size=2)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    with pytest.raises(DatasetError, match='holds another run: commit was "none", now "other"'):
-        run.evaluate(TEN, contender(), SETTINGS | {"commit": "other"}, tmp_path, batch_size=2)
+    with pytest.raises(DatasetError, match='holds another run: dataset was "ten", now "eleven"'):
+        run.evaluate(TEN, contender(), SETTINGS | {"dataset": "eleven"}, tmp_path, batch_size=2)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     with pytest.raises(DatasetError, match="is not empty"):
         run.evaluate(TEN, contender(), SETTINGS, tmp_path / "full")
+
+
+def test_newer_code_may_report_a_finished_run_and_not_go_on_with_another(tmp_path) -> None:
+    run.evaluate(TEN, contender(), SETTINGS, tmp_path / "whole", batch_size=2)
+    again = run.evaluate(TEN, contender(), SETTINGS | {"commit": "newer"}, tmp_path / "whole", batch_size=2)
+    assert again is not None and again[""]["commit"] == "none"  # the one that answered
+    with pytest.raises(KeyError):
+        run.evaluate(TEN, contender({}), SETTINGS, tmp_path / "begun", batch_size=2)
+    with pytest.raises(DatasetError, match='commit was "none", now "newer"'):
+        run.evaluate(TEN, contender(), SETTINGS | {"commit": "newer"}, tmp_path / "begun", batch_size=2)
 
 
 def test_a_sample_that_cannot_be_read_stops_and_names_itself(tmp_path) -> None:

@@ -315,7 +315,7 @@ def _settings(options: argparse.Namespace, samples: Sequence[Sample]) -> dict[st
         "dataset": options.dataset,
         "split": options.split,
         "questions": options.questions or "one",
-        "where": {kind: list(values) for kind, values in options.where},
+        "where": {kind: list(values) for kind, values in options.where} or None,
         "limit": options.limit,
         "samples": len(samples),
         "digest": digest(samples),

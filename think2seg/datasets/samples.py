@@ -44,13 +44,7 @@ class Sample:
 
         Raises `DatasetError` if they differ in size or a file is missing or broken, naming it.
         """
-        image, truth = self.read()
-        if image.shape[:2] != truth.shape:
-            raise DatasetError(
-                f"Sample {self.id!r}: its image is {image.shape[1]} x {image.shape[0]} pixels and its mask "
-                f"{truth.shape[1]} x {truth.shape[0]}. They must be of one size; fetch the set again."
-            )
-        return image, truth
+        return of_one_size(*self.read(), f"The image of {self.id!r}", "as it was read")
 
 
 def size_stratum(truth: Truth) -> str:

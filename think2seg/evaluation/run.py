@@ -64,17 +64,19 @@ def evaluate(
     """Run, or go on with, the evaluation in the folder `out`; the report of each of the contender's variants.
 
     settings: whatever decides the figures, as JSON; kept in `out/run.json`, and a folder that holds a run with other
-    settings is refused. A variant called "" writes into `out` itself, others into folders of their names:
-    `samples.jsonl`, `report.json` and `report.html`. None in all processes but the first.
+    settings is refused. A finished run is reported anew, under the commit that answered. A variant called "" writes
+    into `out` itself, others into folders of their names: `samples.jsonl`, `report.json` and `report.html`. None in
+    all processes but the first.
 
     Raises `DatasetError` (a file, or a folder of another run), and what the contender raises.
     """
     processes = processes or Processes()
     cut = batches(len(samples), batch_size, seeds)
+    finished = _finished(out, contender)
     if processes.first:
-        _begin(out, settings)
+        settings = _begin(out, settings, finished)
     processes.wait()
-    if not _finished(out, contender):
+    if not finished:
         mine = [batch for batch in cut if batch.index % processes.number == processes.rank]
         _work(samples, contender, mine, out, processes)
         processes.wait()
@@ -83,27 +85,29 @@ def evaluate(
     return _reports(out, contender, settings, samples) if processes.first else None
 
 
-def _begin(out: Path, settings: dict[str, Any]) -> None:
-    """Make `out` this run's folder, or see that it is. Raises `DatasetError`."""
+def _begin(out: Path, settings: dict[str, Any], finished: bool) -> dict[str, Any]:
+    """Make `out` this run's folder, or see that it is; the settings that it began with. Raises `DatasetError`."""
     path = out / "run.json"
-    wanted = json.loads(json.dumps(settings))
+    wanted: dict[str, Any] = json.loads(json.dumps(settings))
     if path.is_file():
         try:
             held = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DatasetError(f"{path} cannot be read: {error}. Give another --out, or delete the folder.") from error
-        if held != wanted:
-            raise DatasetError(
-                f"{out} holds another run: {_differences(held, wanted)}. Give another --out, or delete that folder."
-            )
-        return
+        if finished and isinstance(held, dict):
+            wanted["commit"] = held.get("commit")  # newer code may report what older code asked, but not go on with it
+        if other := _differences(held, wanted):
+            raise DatasetError(f"{out} holds another run: {other}. Give another --out, or delete that folder.")
+        return wanted
     if out.exists() and any(out.iterdir()):
         raise DatasetError(f"{out} is not empty and holds no run that could go on. Give another --out.")
     (out / PARTS).mkdir(parents=True, exist_ok=True)
     record.write_atomically(path, (json.dumps(wanted, ensure_ascii=False, indent=1) + "\n").encode())
+    return wanted
 
 
-def _differences(held: Any, wanted: Any) -> str:
+def _differences(held: Any, wanted: dict[str, Any]) -> str:
+    """In words, and empty where there are none; a setting that is not there counts as null."""
     if not isinstance(held, dict):
         return "its run.json is no object"
     keys = [key for key in dict.fromkeys([*held, *wanted]) if held.get(key) != wanted.get(key)]

@@ -108,8 +108,8 @@ def perturbed(sample: Sample, query: Query, prompts: tuple[Prompt, ...]) -> tupl
 
 
 def outcome(study: str, rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
-    """What a study found: `entries`, a label's figures and its difference from the first label's, paired by question;
-    for levels, paired by picture.
+    """What a study found: `entries`, a label's figures and its difference from the reference's, paired by question; for
+    levels, paired by picture. The reference is the published strategy, asked and sent, else the first label.
 
     rows: by label, in the order of the table; for levels under the one label "all".
     """
@@ -124,7 +124,8 @@ def outcome(study: str, rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
             raise QueryError(
                 f"A study of levels needs semantic and instance questions; this set has {', '.join(rows) or 'neither'}."
             )
-    reference = next(iter(rows))
+    published = f"asked {DEFAULT_STRATEGY}, sent {DEFAULT_STRATEGY}"
+    reference = published if published in rows else next(iter(rows))
     entries = []
     for label, held in rows.items():
         spans = intervals([row.count for row in held], [row.image_id for row in held])
