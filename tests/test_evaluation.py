@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import fake_sets
 import numpy as np
 import pytest
 from evaluation_doubles import SCRIPT, TEN, Scripted, sample
@@ -387,6 +388,37 @@ def test_bad_input_says_what_came_and_the_way_out(tmp_path, capsys, arguments, c
     assert command_line.main([*arguments, *out]) == code
     printed = capsys.readouterr()
     assert words in printed.err and printed.out == ""
+
+
+@pytest.mark.parametrize("name", fake_sets.WRITERS)
+def test_every_layout_from_the_command_line(name: str, tmp_path, capsys) -> None:
+    """The truth's own masks, saved under the samples' ids, score 1; a set that lost a file is refused by its name."""
+    root, masks = tmp_path / "set", tmp_path / "masks"
+    expected = fake_sets.WRITERS[name](root)
+    for one in expected:
+        path = masks / f"{one.id}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(fake_sets.truth(one.drawing)).save(path)
+    options = [
+        "evaluate",
+        "--dataset",
+        name,
+        "--root",
+        str(root),
+        "--masks",
+        str(masks),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert command_line.main([*options, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["n"], report["giou"], report["ciou"], report["unreadable"]) == (len(expected), 1.0, 1.0, 0)
+    assert report["settings"]["models"] == {"masks": "masks"}
+    lost = next(p for p in sorted(root.rglob("*")) if p.suffix in (".png", ".tif", ".p"))
+    lost.unlink()
+    assert command_line.main([*options[:-1], str(tmp_path / "again")]) == 2
+    printed = capsys.readouterr()
+    assert lost.stem in printed.err and "Traceback" not in printed.err and printed.out == ""
 
 
 def test_where_chooses_by_strata_in_order() -> None:
