@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from think2seg.answer import MAX_INSTANCES, MAX_TEXT, box_iou, messages, parse, render, without_duplicates
+from think2seg.answer_json import THINNEST
 from think2seg.errors import AnswerError
 from think2seg.strategy import STRATEGIES, SYSTEM_TURN
 from think2seg.types import Answer, Prompt
@@ -230,6 +231,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "neither-box-nor-points": (f"<answer>[{A}, {{'label': 'x'}}]</answer>", "Instance 2 has neither"),
     "negative-points-alone": ('[{"negative_points": [[1,2]]}]', "Instance 1 has neither"),
     "empty-object-among-others": (f"<answer>[{{}}, {A}]</answer>", "Instance 1 has neither"),
+    "box-thinner-than-any-pixel": ('[{"bbox_2d": [0,0,5e-324,5]}]', "neither a box with an area"),
     "box-without-area-alone": ('[{"bbox_2d": [5,5,5,5]}]', "neither a box with an area"),
     "number-among-objects": (f"<answer>[{A}, 5]</answer>", 'Instance 2 is "5"'),
     "string-among-objects": (f"<answer>[{A}, 'and so on']</answer>", 'Instance 2 is "and so on"'),
@@ -394,7 +396,7 @@ def _prompts(draw: st.DrawFn) -> Prompt:
     box = None
     x1, x2 = sorted((draw(xs), draw(xs)))
     y1, y2 = sorted((draw(ys), draw(ys)))
-    if x1 < x2 and y1 < y2 and draw(st.booleans()):
+    if x2 - x1 >= THINNEST and y2 - y1 >= THINNEST and draw(st.booleans()):
         box = (x1, y1, x2, y2)
     positive = draw(points)
     if box is None and not positive:

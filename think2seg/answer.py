@@ -58,7 +58,8 @@ def render(answer: Answer) -> str:
     """The wire format: `parse(render(a), frame) == a` for every answer that lies in `frame`.
 
     Raises `ValueError` for what could not be read back as it is: a thought with white space at its ends, one that
-    holds `</think>` or `<answer>` (there is no way to escape them), and an answer beyond the reader's limits.
+    holds `</think>` or `<answer>` (there is no way to escape them), a box thinner than `answer_json.THINNEST`, and an
+    answer beyond the reader's limits.
     """
     thought = answer.thought
     if thought != thought.strip():
@@ -68,6 +69,9 @@ def render(answer: Answer) -> str:
         raise ValueError(f"A thought cannot hold {found[0]}, which would end it; it holds one at {found.start()}.")
     if len(answer.prompts) > MAX_INSTANCES:
         raise ValueError(f"An answer holds at most {MAX_INSTANCES} instances; it has {len(answer.prompts)}.")
+    for box in (prompt.box for prompt in answer.prompts if prompt.box is not None):
+        if min(box[2] - box[0], box[3] - box[1]) < answer_json.THINNEST:
+            raise ValueError(f"A box must be {answer_json.THINNEST} pixels wide and high, or it is lost; {box} is not.")
     instances = ", ".join(_instance(prompt) for prompt in answer.prompts)
     text = f"<think> {thought} </think>\n<answer>```json[{instances}]```</answer>"
     if len(text) > MAX_TEXT:

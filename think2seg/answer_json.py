@@ -53,6 +53,8 @@ class Keys:
 
 OURS: Final = Keys()
 """The wire format's own spelling."""
+THINNEST: Final = 1e-6
+"""Pixels: a box thinner than this has no area, and rounding in another frame could take what it has."""
 MAX_DEPTH: Final = 12
 """Lists and objects may nest this deep; an answer needs four."""
 _MAX_UNKEYED_DEPTH: Final = 3
@@ -339,7 +341,7 @@ def _box(key: str, value: Value, warn: list[str]) -> Box | None:
     if not isinstance(value, list) or len(value) != 4:
         _wrong(key, value, "a list of four numbers")
     x1, y1, x2, y2 = (_number(v, key) for v in value)
-    if x1 == x2 or y1 == y2:
+    if abs(x1 - x2) < THINNEST or abs(y1 - y2) < THINNEST:
         warn.append(f"has a box without area, {quoted(value)}; it counts as no box")
         return None
     if x1 > x2 or y1 > y2:
@@ -374,7 +376,7 @@ def _clipped(box: Box, frame: Size, warn: list[str]) -> Box | None:
     inside = max(0.0, min(w, x1)), max(0.0, min(h, y1)), max(0.0, min(w, x2)), max(0.0, min(h, y2))
     if inside == box:
         return box
-    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+    if inside[2] - inside[0] < THINNEST or inside[3] - inside[1] < THINNEST:
         warn.append(f"has a box outside the {frame[0]} x {frame[1]} frame; it was dropped")
         return None
     warn.append(f"has a box partly outside the {frame[0]} x {frame[1]} frame; it was clipped")
