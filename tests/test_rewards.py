@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import random
-import struct
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -352,20 +352,21 @@ def nano() -> segmenter.Sam2Segmenter:
         return segmenter.load("nano")
 
 
-class Spy:
-    """A segmenter that remembers the scores it gave: their last bits tell the company a prompt was decoded in."""
+class Spy(segmenter.Sam2Segmenter):
+    """Remembers each prompt's logits: their last bits tell the company in which it was decoded."""
 
-    def __init__(self, sam: segmenter.Sam2Segmenter) -> None:
-        self.name, self.about, self._sam = sam.name, sam.about, sam
-        self.scores: dict[tuple[Prompt, ...], list[bytes]] = {}
+    logits: dict[Prompt, str]
 
-    def encode(self, image: np.ndarray) -> None:
-        self._sam.encode(image)
+    def _decode(self, prompts: Sequence[Prompt]) -> tuple[Any, Any]:
+        grids, scores = super()._decode(prompts)
+        self.logits |= {prompt: hashlib.sha256(grid).hexdigest() for prompt, grid in zip(prompts, grids, strict=True)}
+        return grids, scores
 
-    def segment(self, image: np.ndarray, prompts: Sequence[Prompt]) -> list[Mask]:
-        masks = self._sam.segment(image, prompts)
-        self.scores[tuple(prompts)] = [struct.pack("d", mask.score) + mask.pixels.tobytes() for mask in masks]
-        return masks
+
+def spy(sam: segmenter.Sam2Segmenter) -> Spy:
+    made = Spy("nano", sam._predictor.model)
+    made.logits = {}
+    return made
 
 
 def scenes(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -412,12 +413,12 @@ def test_poison_leaves_every_other_reward_as_it_was_to_the_bit(nano: segmenter.S
         if i not in poison:
             places.append(i)
         mixed.append(poison[i] if i in poison else next(fresh))
-    clean, poisoned = Spy(nano), Spy(nano)
+    clean, poisoned = spy(nano), spy(nano)
     alone = all_of(Rewards(clean), scene_rows(image, truth, good, "a"))
     among = all_of(Rewards(poisoned), scene_rows(image, truth, mixed, "a"))
     assert [among[i] for i in places] == alone
     assert len({score for score, *_ in alone}) == len(good)  # rewards that differ, and not by chance alike
-    assert len(clean.scores) == len(good) and clean.scores.items() <= poisoned.scores.items()
+    assert len(clean.logits) >= len(good) and clean.logits.items() <= poisoned.logits.items()
     one_by_one = [all_of(Rewards(nano), scene_rows(image, truth, [text], "a"))[0] for text in good]
     assert one_by_one == alone
 
