@@ -31,41 +31,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from think2seg.answer import MAX_TEXT
 from think2seg.datasets.samples import spread
 from think2seg.dialect import find_dialect
-from think2seg.errors import AnswerError, DatasetError, QueryError
+from think2seg.errors import AnswerError, QueryError
 from think2seg.evaluation.geometry import PromptGeometry, geometry
 from think2seg.metrics import Count, count
 from think2seg.pipeline import Pipeline
 from think2seg.prompter import ReplayPrompter
 from think2seg.segmenter import Segmenter
-from think2seg.strategy import Strategy, find_strategy
-from think2seg.types import Answer, Completion, Prompt, Query, Result
+from think2seg.types import Answer, Prompt, Query, Result
+from train.reward_rows import COLUMNS, Row, column_of, row_of, text_of
 
 WEIGHTS: Mapping[str, float] = MappingProxyType({"mask_iou": 2.0, "readable": 1.0, "think_answer": 1.0})
 """The paper's weights (arXiv 2512.19302), in the order of `Rewards.functions`."""
 MASK_ONLY: Mapping[str, float] = MappingProxyType({"mask_iou": 2.0, "readable": 0.0, "think_answer": 0.0})
 """The paper's ablation: the mask alone counts. The other two are still computed, for the log."""
-COLUMNS = ("image", "mask", "frame", "strategy", "sample_id")
-"""What the data set must have: a PIL picture and a PIL mask (one band, above 0 is true) of one size, the (width,
-height) that the text's coordinates refer to, the strategy asked, by name, and a name that a group shares."""
 SHOWN_GROUPS = 4
 """Of so many groups of a batch the best and the worst completion are kept, to be looked at."""
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """A completion and what it is measured against: image (H, W, 3) uint8 RGB, truth (H, W) bool."""
-
-    sample_id: str
-    question: str
-    image: NDArray[np.uint8]
-    truth: NDArray[np.bool_]
-    completion: Completion
-    strategy: Strategy
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,12 +142,12 @@ class Rewards:
 
     def _scored(self, name: str, prompts: Any, completions: Any, columns: Mapping[str, Any]) -> list[Scored]:
         """The batch, scored when the first function asks; its figures are logged then."""
-        given: dict[str, tuple[Any, ...]] = {"text": tuple(_text(completion) for completion in completions)}
-        given |= {column: _column(columns, column, len(given["text"])) for column in COLUMNS}
+        given: dict[str, tuple[Any, ...]] = {"text": tuple(text_of(completion) for completion in completions)}
+        given |= {column: column_of(columns, column, len(given["text"])) for column in COLUMNS}
         with self._lock:
             batch = self._batch
             if batch is None or name in batch.served or not batch.is_of(given):
-                questions = columns.get("question") or [_text(prompt) for prompt in prompts]
+                questions = columns.get("question") or [text_of(prompt) for prompt in prompts]
                 batch = self._batch = _Batch(given, self._score(given, questions))
                 _log(batch.scored, columns.get("log_metric"), columns.get("log_extra"))
             batch.served.add(name)
@@ -176,7 +160,7 @@ class Rewards:
         by_image: dict[Any, list[int]] = {}
         rows: list[Row] = []
         for i, (text, *columns) in enumerate(zip(*given.values(), strict=True)):
-            row = _row(text, *columns, question=questions[i], dialect=self._dialect.name)
+            row = row_of(text, *columns, question=questions[i], dialect=self._dialect.name)
             content = row.image.shape, hashlib.blake2b(row.image.data, digest_size=16).digest()
             by_image.setdefault(content, []).append(i)
             rows.append(replace(row, image=images.setdefault(content, row.image)))
@@ -302,44 +286,3 @@ def _in_tags(text: str) -> bool:
         return False
     after = text.partition("</think>")[2].lstrip()
     return text.startswith("<think>") and after.startswith("<answer>") and after.endswith("</answer>")
-
-
-def _text(said: Any) -> str:
-    """The text of a completion or a prompt: a string, or the last turn of a conversation."""
-    if isinstance(said, list | tuple):
-        said = said[-1] if said else ""
-    if isinstance(said, Mapping):
-        said = said.get("content")
-    if isinstance(said, list):
-        said = "".join(part["text"] for part in said if isinstance(part, Mapping) and part.get("type") == "text")
-    return said if isinstance(said, str) else ""
-
-
-def _column(columns: Mapping[str, Any], name: str, rows: int) -> tuple[Any, ...]:
-    if columns.get(name) is None:
-        raise DatasetError(f"The data set has no column `{name}`, which the rewards need: {', '.join(COLUMNS)}.")
-    values = tuple(columns[name])
-    if len(values) != rows:
-        raise DatasetError(f"The column `{name}` has {len(values)} rows for {rows} completions; each needs its own.")
-    return values
-
-
-def _row(
-    text: str, image: Any, mask: Any, frame: Any, strategy: str, sample_id: Any, *, question: str, dialect: str
-) -> Row:
-    """Raises `DatasetError`, naming the sample, for pictures and frames that are none."""
-    if not isinstance(image, Image.Image) or not isinstance(mask, Image.Image) or image.size != mask.size:
-        said = [f"{v.size[0]} x {v.size[1]}" if isinstance(v, Image.Image) else type(v).__name__ for v in (image, mask)]
-        raise DatasetError(
-            f"Sample {sample_id!r}: the rewards need a PIL picture and a PIL mask of one size; {said[0]} and {said[1]} "
-            "came. Make the data set again."
-        )
-    truth = np.asarray(mask) > 0
-    if truth.ndim != 2:
-        raise DatasetError(f"Sample {sample_id!r}: a mask must have one band; its mode is {mask.mode!r}. Save “L”.")
-    try:
-        completion = Completion(text, tuple(frame), dialect)
-    except (TypeError, ValueError) as error:
-        raise DatasetError(f"Sample {sample_id!r}: its `frame`, {frame!r}, is no (width, height). {error}") from error
-    pixels = np.array(image.convert("RGB"))  # a copy of its own: torch wants to be able to write
-    return Row(str(sample_id), str(question), pixels, truth, completion, find_strategy(strategy))

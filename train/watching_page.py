@@ -23,7 +23,8 @@ from PIL import Image
 from think2seg import overlay
 from think2seg.errors import DatasetError
 from think2seg.types import Result
-from train.rewards import Row, Scored
+from train.reward_rows import Row
+from train.rewards import Scored
 
 LONGEST_SIDE = 512
 """Pixels of a picture on a page."""
