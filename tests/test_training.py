@@ -135,7 +135,7 @@ def test_pictures_that_come_often_are_encoded_once_and_nothing_else_changes(tmp_
         return float(loss.detach()), {name: p.grad.clone() for name, p in model.named_parameters()}
 
     loss, gradients = run()
-    policy.see_once(model.model.visual)
+    policy.see_once(model)
     loss_once, gradients_once = run()
     assert patches == [6 * 576, 2 * 576]
     assert loss_once == pytest.approx(loss, rel=1e-5)

@@ -68,7 +68,7 @@ def build(settings: GrpoSettings, args: GRPOConfig, policy: Policy, **given: Any
         **given,
     )
     if trainer.ref_model is not None and settings.share_pictures:
-        policies.see_once(trainer.accelerator.unwrap_model(trainer.ref_model).model.visual)
+        policies.see_once(trainer.accelerator.unwrap_model(trainer.ref_model))
     return trainer
 
 

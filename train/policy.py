@@ -50,13 +50,14 @@ def load(wanted: ModelConfig, *, freeze_vision: bool, share_pictures: bool) -> P
     folder = weights.folder_of(entry)
     model = _loaded(folder, wanted, get_quantization_config(wanted))
     processor = AutoProcessor.from_pretrained(folder, local_files_only=True, padding_side="left")
-    tower = getattr(model.model, "visual", None)
-    if tower is None and (freeze_vision or share_pictures):
-        raise QueryError(f"{entry.name!r} has no `visual`: set freeze_vision and share_pictures to false.")
     if freeze_vision:
-        tower.requires_grad_(False)
+        if not hasattr(model.model, "visual"):
+            raise QueryError(
+                f"{entry.name!r} has no vision tower called `visual` to be frozen. Leave out freeze_vision."
+            )
+        model.model.visual.requires_grad_(False)
     if share_pictures:
-        see_once(tower)
+        see_once(model)
     # The hub's names of the weights are not the model's own, and a trainer that resumes takes only its own: without
     # this it would go on from the weights of the start, and say nothing.
     model.save_pretrained = functools.partial(model.save_pretrained, save_original_format=False)
@@ -83,11 +84,15 @@ def _loaded(folder: Path, wanted: ModelConfig, quantization: BitsAndBytesConfig 
         raise ModelError(f"The model in {folder} cannot be loaded for training: {first_line}") from error
 
 
-def see_once(tower: Any) -> None:
-    """Let a vision tower of Qwen's kind encode each distinct picture of a batch once; the gradients add up.
+def see_once(model: Any) -> None:
+    """Let the vision tower encode each distinct picture of a batch once; the gradients add up.
 
     A group's completions share their picture, so that this spares all but one of its encodings, forward and backward.
+    For Qwen2.5-VL; another architecture, whose tower may hand over more than tokens, is left as it is.
     """
+    if model.config.model_type != "qwen2_5_vl":
+        return
+    tower = model.model.visual
     encode = tower.forward
 
     @functools.wraps(encode)

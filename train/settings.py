@@ -37,7 +37,7 @@ class Settings:
     )
     freeze_vision: bool = field(default=False, metadata={"help": "Leave the vision tower as it is."})
     share_pictures: bool = field(
-        default=True, metadata={"help": "Let the vision tower see a picture once a batch, however often it comes."}
+        default=True, metadata={"help": "Let a Qwen2.5-VL tower see a picture once a batch, however often it comes."}
     )
 
 
