@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from think2seg.sam2_nano import build_nano
@@ -183,6 +183,12 @@ class Run:
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98))
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
+    def begin_from(self, assets: Path) -> None:
+        """Takes the weights of an exported segmenter."""
+        state = load_file(str(assets / "model.safetensors"))
+        self.model.load_state_dict({key: value.float() for key, value in state.items()})
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
     @property
     def progress(self) -> float:
         return min(self.seconds / (60 * self.minutes), 1.0)
@@ -251,8 +257,12 @@ class Run:
 
 def train(args: argparse.Namespace) -> None:
     """Train for `--minutes` of wall time on one thread, saving every three minutes and at the end."""
-    recipe = Recipe()
+    recipe = Recipe(
+        lr=args.lr, coarse=0.0 if args.begin_from else Recipe.coarse, share_scenes=args.share_scenes, seed=args.seed
+    )
     run = Run(recipe, args.out, args.minutes)
+    if args.begin_from:
+        run.begin_from(args.begin_from)
     print("resumed" if not args.fresh and run.resume() else "started", "at step", run.step, flush=True)
     images = data.load_nwpu(args.nwpu, validation=False)
     streams: list[data.Stream] = [
@@ -309,6 +319,10 @@ def main() -> None:
     one.add_argument("--scene-size", type=int, default=336)
     one.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, outside the repository")
     one.add_argument("--minutes", type=float, default=78)
+    one.add_argument("--begin-from", type=Path, help="an exported segmenter to go on from, at 512 pixels throughout")
+    one.add_argument("--lr", type=float, default=Recipe.lr)
+    one.add_argument("--share-scenes", type=float, default=Recipe.share_scenes)
+    one.add_argument("--seed", type=int, default=Recipe.seed)
     one.add_argument("--fresh", action="store_true", help="ignore a checkpoint in --out")
     one.set_defaults(run=train)
     two = commands.add_parser("export", help="write the averaged weights as safetensors")
