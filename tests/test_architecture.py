@@ -28,11 +28,13 @@ ROOMS: dict[str, set[str]] = {
     "dialect": {"types", "errors", "strategy", "answer", "models"},
     "weights": {"errors", "models"},
     "prompter": {"types", "errors", "answer", "strategy", "dialect", "models", "weights"},
+    "tiles": {"types", "errors", "strategy", "answer", "dialect", "prompter"},
     "baselines": {"types", "errors"},
     "segmenter": {"types", "errors", "models", "weights"},
+    "zoom": {"types", "errors", "segmenter"},
     "pipeline": {
         "types", "errors", "strategy", "answer", "dialect", "images", "overlay", "metrics", "record", "models",
-        "weights", "prompter", "segmenter",
+        "weights", "prompter", "tiles", "segmenter", "zoom",
     },
     "evaluation": {
         "types", "errors", "strategy", "dialect", "images", "overlay", "metrics", "record", "models", "weights",
@@ -44,7 +46,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "__main__": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
-        "datasets", "prompter", "segmenter", "baselines", "pipeline", "evaluation",
+        "datasets", "prompter", "tiles", "segmenter", "zoom", "baselines", "pipeline", "evaluation",
     },
     "__init__": {"errors", "pipeline", "types"},
 }  # fmt: skip
@@ -71,6 +73,8 @@ OUTSIDE: dict[str, set[str]] = {
     "dialect": set(),
     "weights": {"torch", "huggingface_hub"},
     "prompter": {"torch", "transformers", "PIL", "safetensors"},
+    "tiles": set(),
+    "zoom": {"numpy"},
     "segmenter": {"torch", "sam2", "numpy", "cv2", "safetensors"},
     "pipeline": {"numpy", "PIL"},
     "baselines": {"numpy"},

@@ -53,7 +53,8 @@ def says(monkeypatch: pytest.MonkeyPatch):
 
     def set_text(text: str) -> None:
         def load(prompter="auto", segmenter="auto", **options):
-            return Pipeline(ReplayPrompter(text, (80, 50)), Squares(), **options)
+            line = {name: value for name, value in options.items() if name not in ("tiles", "zoom")}
+            return Pipeline(ReplayPrompter(text, (80, 50)), Squares(), **line)
 
         monkeypatch.setattr(pipeline, "load", load)
 

@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="send negative points to the segmenter, if the strategy has any (default: yes)",
     )
+    evaluation_commands.closer_options(segment)
     segment.add_argument("--out", type=Path, metavar="DIR", help="write result.json, mask.png and overlay.png there")
     segment.add_argument("--json", action="store_true", help="print the result as exactly one JSON document")
     segment.set_defaults(run=_segment)
@@ -87,7 +88,10 @@ def _segment(options: argparse.Namespace) -> int:
     pipeline.checked_question(options.question)
     find_strategy(options.strategy)
     picture = images.load(options.image)  # before any model: a bad file should not cost a minute
-    line = pipeline.load(options.prompter, options.segmenter, strategy=options.strategy, negatives=options.negatives)
+    line = pipeline.load(
+        options.prompter, options.segmenter, strategy=options.strategy, negatives=options.negatives,
+        tiles=options.tiles, zoom=options.zoom,
+    )  # fmt: skip
     _say(f"prompter: {line.prompter.about}\nsegmenter: {line.segmenter.about}\n")
     result: Result | None = None
     try:

@@ -28,6 +28,8 @@ from think2seg.prompter import Prompter, Writing
 from think2seg.pump import Pump
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, Strategy, find_strategy
+from think2seg.tiles import check as check_tiles
+from think2seg.tiles import tiled
 from think2seg.types import (
     Answer,
     Completion,
@@ -43,6 +45,8 @@ from think2seg.types import (
     Thinking,
     Timing,
 )
+from think2seg.zoom import check as check_zoom
+from think2seg.zoom import zoomed
 
 LONGEST_QUESTION = 2000
 """Characters; a question is a sentence or two, and every one of them costs the prompter time."""
@@ -303,22 +307,27 @@ def load(
     negatives: bool = True,
     deadline_s: float = 300.0,
     device: str | None = None,
+    tiles: int = 1,
+    zoom: float | None = None,
 ) -> Pipeline:
     """A pipeline of named models: `load("nano", "nano")` runs anywhere; `auto` takes the best that can run here.
 
-    Raises `ModelError`, `QueryError` (an unknown strategy).
+    tiles: above 1, the prompter is also asked about so many tiles a side (`tiles.Tiled`). zoom: the segmenter sees a
+    crop of so many sides of each box (`zoom.Zoomed`) instead of the whole picture. Raises `ModelError`, `QueryError`.
     """
     from think2seg import models
     from think2seg import prompter as prompters
     from think2seg import segmenter as segmenters
 
     asked = find_strategy(strategy)
+    check_tiles(tiles)
+    check_zoom(zoom)
     for name, find in ((prompter, models.find_prompter), (segmenter, models.find_segmenter)):
         if name != "auto":
             find(name)  # a name that is not known should not cost the other's loading
     return Pipeline(
-        prompters.load(prompter, device=device),
-        segmenters.load(segmenter, device=device),
+        tiled(prompters.load(prompter, device=device), tiles),
+        zoomed(segmenters.load(segmenter, device=device), zoom),
         strategy=asked,
         negatives=negatives,
         deadline_s=deadline_s,
