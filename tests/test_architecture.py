@@ -54,7 +54,8 @@ ROOMS: dict[str, set[str]] = {
 # Files that are a room's back room, by the room they belong to.
 BACK_ROOMS = {
     "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter",
-    "sam2_nano": "segmenter", "pump": "pipeline", "evaluation_commands": "__main__",
+    "sam2_nano": "segmenter",
+    "sam2_encoder": "segmenter", "sam2_decoder": "segmenter", "pump": "pipeline", "evaluation_commands": "__main__",
 }  # fmt: skip
 
 # What a room may take from outside the standard library; every other room: numpy only.

@@ -40,7 +40,7 @@ from train.nano.prompter_text import Writer, load_tokenizer, processor, tokenize
 class Recipe:
     """What a run is made with; the defaults made the bundled model.
 
-    minutes: wall-clock budget that the learning rate follows; 0: it follows `steps`, and a resumed run is exact.
+    minutes: of CPU, which the learning rate follows; 0: it follows `steps`, and a resumed run is exact.
     """
 
     seed: int = 7
@@ -118,7 +118,7 @@ class Run:
 
     def advance(self) -> dict[str, float]:
         """One step; returns the loss's parts."""
-        began = time.perf_counter()
+        began = time.process_time()
         progress = self.progress
         for optimizer, factor in zip(self.optimizers, (2.0, 1.0), strict=True):
             for group in optimizer.param_groups:
@@ -151,7 +151,7 @@ class Run:
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
-        self.spent += time.perf_counter() - began
+        self.spent += time.process_time() - began
         return {"loss": float(loss.detach()), **{k: float(v.detach()) for k, v in parts.items()}}
 
     def save(self, folder: Path) -> None:
@@ -273,7 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--begin-from", type=Path, help="an exported model to go on from, instead of chance")
     p.add_argument("--cache", type=Path, help="rendered scenes; without it they are drawn as they come")
     p.add_argument("--nwpu", type=Path, help="NWPU VHR-10: annotations.json and images/")
-    p.add_argument("--minutes", type=float, default=100.0)
+    p.add_argument("--minutes", type=float, default=100.0, help="of CPU, not on the wall")
     p.add_argument("--steps", type=int, default=0, help="instead of minutes (--minutes 0)")
     p.add_argument("--scenes", type=int, default=10_000)
     p.add_argument("--pictures", type=int, default=4, help="a step")

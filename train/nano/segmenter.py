@@ -1,6 +1,6 @@
 """Trains the nano segmenter (`assets/nano-segmenter`) from scratch on one CPU thread, and exports it.
 
-    python -m train.nano.segmenter train --nwpu DIR --cache DIR --out DIR --minutes 78
+    python -m train.nano.segmenter train --nwpu DIR --cache DIR --out DIR --minutes 49
     python -m train.nano.segmenter export --out DIR --assets assets/nano-segmenter
 
 Training mixes real masks, collages and procedural scenes (`segmenter_data.py`), first on crops of 256 pixels, then at
@@ -38,7 +38,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "assets" / "nano-segmenter" / "co
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a run. Shares are of the crops; `coarse` is the part of the time spent at 256 pixels."""
+    """The numbers of a run. Shares are of the crops; `coarse` is the part of the CPU time spent at 256 pixels."""
 
     lr: float = 1e-3
     weight_decay: float = 0.05
@@ -191,7 +191,7 @@ class Run:
 
     @property
     def progress(self) -> float:
-        return min(self.seconds / (60 * self.minutes), 1.0)
+        return min(self.cpu_seconds / (60 * self.minutes), 1.0)
 
     def save(self) -> None:
         """Model, average, optimizer, clock and random states, in one file, renamed into place."""
@@ -256,7 +256,7 @@ class Run:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train for `--minutes` of wall time on one thread, saving every three minutes and at the end."""
+    """Train for `--minutes` of CPU time on one thread, saving every three minutes and at the end."""
     recipe = Recipe(
         lr=args.lr, coarse=0.0 if args.begin_from else Recipe.coarse, share_scenes=args.share_scenes, seed=args.seed
     )
@@ -318,7 +318,7 @@ def main() -> None:
     one.add_argument("--scenes", type=int, default=3000, help="how many procedural scenes to render; 0 for none")
     one.add_argument("--scene-size", type=int, default=336)
     one.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, outside the repository")
-    one.add_argument("--minutes", type=float, default=78)
+    one.add_argument("--minutes", type=float, default=49, help="of CPU, not on the wall")
     one.add_argument("--begin-from", type=Path, help="an exported segmenter to go on from, at 512 pixels throughout")
     one.add_argument("--lr", type=float, default=Recipe.lr)
     one.add_argument("--share-scenes", type=float, default=Recipe.share_scenes)
