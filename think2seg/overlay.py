@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +34,6 @@ PALETTE: tuple[Colour, ...] = (
 _WHITE: Colour = (255, 255, 255)
 _DARK: Colour = (20, 20, 20)
 _RED: Colour = (200, 30, 30)
-_MOST = 255
 
 
 def draw(result: Result, *, opacity: float = 0.45, labels: bool = True) -> NDArray[np.uint8]:
@@ -49,9 +49,15 @@ def draw(result: Result, *, opacity: float = 0.45, labels: bool = True) -> NDArr
     line, rim = _widths(canvas)
     order = _large_first(result.masks)
     for i in order:
-        tint(canvas, result.query.image, result.masks[i].pixels, PALETTE[i % len(PALETTE)], opacity)
+        at = result.masks[i].window
+        tint(canvas[at], result.query.image[at], result.masks[i].pixels[at], PALETTE[i % len(PALETTE)], opacity)
     for i in order:
-        outlines, _ = cv2.findContours(result.masks[i].pixels.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        at = result.masks[i].window
+        held = np.ascontiguousarray(result.masks[i].pixels[at], dtype=np.uint8)
+        if not held.size:
+            continue
+        corner = (at[1].start, at[0].start)
+        outlines, _ = cv2.findContours(held, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=corner)
         cv2.drawContours(canvas, outlines, -1, _WHITE, rim)
         cv2.drawContours(canvas, outlines, -1, PALETTE[i % len(PALETTE)], line)
     for i, prompt in enumerate(result.sent):
@@ -91,18 +97,21 @@ def tint(
     canvas[mask] = np.rint(mixed).astype(np.uint8)
 
 
-def label_map(masks: Sequence[Mask], size: Size) -> NDArray[np.uint8]:
-    """(H, W) uint8 for an image of `size` (width, height): 0 background, i + 1 where `masks[i]` lies.
+def label_map(masks: Sequence[Mask], size: Size, dtype: Any = np.uint8) -> NDArray[Any]:
+    """(H, W) of `dtype` for an image of `size` (width, height): 0 background, i + 1 where `masks[i]` lies.
 
-    Where masks overlap the smaller lies on top. Raises `ValueError` for more than 255 masks or another size.
+    Where masks overlap the smaller lies on top. Raises `ValueError` for more masks than `dtype` has numbers, or
+    another size.
     """
-    if len(masks) > _MOST:
-        raise ValueError(f"A label map holds at most {_MOST} masks; {len(masks)} came.")
-    labels = np.zeros((size[1], size[0]), dtype=np.uint8)
+    most = np.iinfo(dtype).max
+    if len(masks) > most:
+        raise ValueError(f"A label map of {np.dtype(dtype).name} holds at most {most} masks; {len(masks)} came.")
+    labels = np.zeros((size[1], size[0]), dtype=dtype)
     for i in _large_first(masks):
         if masks[i].pixels.shape != labels.shape:
             raise ValueError(f"A label map of {labels.shape} cannot hold a mask of {masks[i].pixels.shape}.")
-        labels[masks[i].pixels] = i + 1
+        at = masks[i].window
+        labels[at][masks[i].pixels[at]] = i + 1
     return labels
 
 
@@ -133,9 +142,9 @@ def _anchor(result: Result, i: int) -> tuple[int, int]:
     prompt, size = result.sent[i], result.query.size
     if prompt.box is not None:
         return _pixel(prompt.box[:2], size)
-    rows, columns = np.nonzero(result.masks[i].pixels)
-    if len(rows):
-        return int(columns.min()), int(rows.min())
+    rows, columns = result.masks[i].window
+    if rows.stop:
+        return int(columns.start), int(rows.start)
     return _pixel(prompt.positive[0], size)
 
 

@@ -23,8 +23,15 @@ def rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """(H, W) bool as COCO's compressed run lengths: `{"size": [h, w], "counts": text}`."""
     from pycocotools import mask as coco
 
-    encoded = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return {"size": [int(v) for v in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
+    height, width = mask.shape
+    columns = np.flatnonzero(mask.any(axis=0))
+    ends = np.zeros(0, dtype=np.int64)
+    if len(columns):  # only the columns that hold something are turned round: masks are small, and many
+        held = mask[:, columns[0] : columns[-1] + 1].T.ravel()
+        ends = np.flatnonzero(np.diff(held, prepend=False, append=False)) + int(columns[0]) * height
+    bounds = np.concatenate([[0], ends[ends < mask.size], [mask.size]])
+    runs = {"size": [height, width], "counts": np.diff(bounds).tolist()}
+    return {"size": [height, width], "counts": coco.frPyObjects(runs, height, width)["counts"].decode("ascii")}
 
 
 def from_rle(encoded: dict[str, Any]) -> NDArray[np.bool_]:
