@@ -271,25 +271,23 @@ def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[Transf
     from think2seg import models, weights
     from think2seg import prompter as prompters
     from think2seg.dialect import spoken
-    from think2seg.evaluation.provenance import identity
 
     name = options.prompter
     found = weights.choose_prompter()[0] if name == "auto" else models.find_prompter(name)
     entry = spoken(found, options.dialect)
     opened = prompters.load(name, device=_device(options, processes), dialect=options.dialect)
-    return opened, identity(entry) | {"dialect": entry.dialect}
+    return opened, weights.identity(entry) | {"dialect": entry.dialect}
 
 
 def _segmenter(name: str, device: str | None) -> tuple[Segmenter, dict[str, Any]]:
     from think2seg import models, weights
     from think2seg import segmenter as segmenters
     from think2seg.baselines import BASELINES
-    from think2seg.evaluation.provenance import identity
 
     if name in BASELINES:
         return BASELINES[name], {"name": name, "source": "baseline", "revision": "no model"}
     entry = weights.choose_segmenter()[0] if name == "auto" else models.find_segmenter(name)
-    return segmenters.load(name, device=device), identity(entry)
+    return segmenters.load(name, device=device), weights.identity(entry)
 
 
 def _device(options: argparse.Namespace, processes: Processes) -> str | None:
