@@ -34,6 +34,8 @@ PALETTE: tuple[Colour, ...] = (
 _WHITE: Colour = (255, 255, 255)
 _DARK: Colour = (20, 20, 20)
 _RED: Colour = (200, 30, 30)
+_ROWS = 256
+"""How many rows are tinted at once."""
 
 
 def draw(result: Result, *, opacity: float = 0.45, labels: bool = True) -> NDArray[np.uint8]:
@@ -47,11 +49,8 @@ def draw(result: Result, *, opacity: float = 0.45, labels: bool = True) -> NDArr
         raise ValueError(f"An overlay's opacity must lie in 0-1; it is {opacity!r}.")
     canvas = result.query.image.copy()
     line, rim = _widths(canvas)
-    order = _large_first(result.masks)
-    for i in order:
-        at = result.masks[i].window
-        tint(canvas[at], result.query.image[at], result.masks[i].pixels[at], PALETTE[i % len(PALETTE)], opacity)
-    for i in order:
+    _tint_all(canvas, result, opacity)
+    for i in _large_first(result.masks):
         at = result.masks[i].window
         held = np.ascontiguousarray(result.masks[i].pixels[at], dtype=np.uint8)
         if not held.size:
@@ -95,6 +94,17 @@ def tint(
     """Replace `mask` in `canvas` by the image's own pixels mixed with the colour; tints never pile up."""
     mixed = image[mask] * (1.0 - opacity) + np.array(colour) * opacity
     canvas[mask] = np.rint(mixed).astype(np.uint8)
+
+
+def _tint_all(canvas: NDArray[np.uint8], result: Result, opacity: float) -> None:
+    """What `tint` does for all masks, the smaller over the larger: each pixel is mixed once, however many cover it."""
+    labels = label_map(result.masks, result.query.size, np.uint32)
+    colours = np.array([(0, 0, 0), *(PALETTE[i % len(PALETTE)] for i in range(len(result.masks)))]) * opacity
+    for top in range(0, len(labels), _ROWS):
+        rows = slice(top, top + _ROWS)
+        covered = labels[rows] > 0
+        mixed = canvas[rows][covered] * (1.0 - opacity) + colours[labels[rows][covered]]
+        canvas[rows][covered] = np.rint(mixed).astype(np.uint8)
 
 
 def label_map(masks: Sequence[Mask], size: Size, dtype: Any = np.uint8) -> NDArray[Any]:

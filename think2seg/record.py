@@ -24,11 +24,14 @@ def rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
     from pycocotools import mask as coco
 
     height, width = mask.shape
-    columns = np.flatnonzero(mask.any(axis=0))
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     ends = np.zeros(0, dtype=np.int64)
-    if len(columns):  # only the columns that hold something are turned round: masks are small, and many
-        held = mask[:, columns[0] : columns[-1] + 1].T.ravel()
-        ends = np.flatnonzero(np.diff(held, prepend=False, append=False)) + int(columns[0]) * height
+    if len(rows):
+        held = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        down, across = np.nonzero(np.diff(held, axis=0, prepend=False, append=False))
+        ends = np.sort((across + columns[0]) * height + down + rows[0])
+        twice = ends[1:] == ends[:-1]  # one column ends and the next begins: the run goes on
+        ends = ends[~(np.append(twice, False) | np.insert(twice, 0, False))]
     bounds = np.concatenate([[0], ends[ends < mask.size], [mask.size]])
     runs = {"size": [height, width], "counts": np.diff(bounds).tolist()}
     return {"size": [height, width], "counts": coco.frPyObjects(runs, height, width)["counts"].decode("ascii")}

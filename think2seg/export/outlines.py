@@ -76,9 +76,14 @@ def on_globe(shapes: Sequence[Any], georef: Georef) -> list[Any]:
     found: list[Any] = []
     for shape in shapes:
         pieces: list[Any] = []
+        was_cut = False
         for part in shape.geoms:
-            outer = next(moved)
-            pieces += _cut(outer, [next(moved) for _ in part.interiors], digits)
+            outer, inner = next(moved), [next(moved) for _ in part.interiors]
+            cuts = _cut(outer, inner, digits)
+            was_cut = was_cut or cuts is not None
+            pieces += [shapely.Polygon(outer, inner)] if cuts is None else cuts
+        if was_cut:  # what was apart in the image may be one on the globe
+            pieces = list(shapely.get_parts(shapely.union_all(pieces, grid_size=10.0**-digits)))
         rounded = shapely.transform(shapely.MultiPolygon(pieces), lambda p: np.round(p, digits))
         found.append(right_handed(rounded))
     return found
@@ -93,7 +98,7 @@ def _digits(georef: Georef, at: Points) -> int:
 
 
 def _way(georef: Georef, *, back: bool = False) -> Any:
-    """A function from (N, 2) pixels to (N, 2) degrees, or back; where there is no way for a point, it is not finite."""
+    """A function from (N, 2) pixels to (N, 2) degrees, which raises `GeoError`; or back, NaN if there is no way."""
     from rasterio._err import CPLE_BaseError
     from rasterio.crs import CRS
     from rasterio.errors import RasterioError
@@ -111,8 +116,14 @@ def _way(georef: Georef, *, back: bool = False) -> Any:
             ) from error
         return np.column_stack([xs, ys])
 
+    def returned(degrees: Points) -> Points:
+        try:
+            return georef.pixels_of(between(globe, own, degrees))
+        except GeoError:  # one of them lies where the system does not reach
+            return np.full(degrees.shape, np.nan)
+
     if back:
-        return lambda degrees: georef.pixels_of(between(globe, own, degrees))
+        return returned
     return lambda pixels: between(own, globe, georef.placed(pixels))
 
 
@@ -152,9 +163,8 @@ def _lonlat(rings: list[Points], georef: Georef) -> list[Points]:
         halves[first] = halves[first + 1] = True
         open_ = halves & (np.abs(np.diff(pixels, axis=0)).sum(axis=1) > 1)
     found = np.split(degrees, np.flatnonzero(np.diff(ring)) + 1)
-    for points in found:
-        steps = _wrapped(np.diff(points, axis=0))
-        points[1:, 0] = points[0, 0] + np.cumsum(steps[:, 0])
+    for points in found:  # whole turns are added, so that a point that comes twice stays one point
+        points[1:, 0] -= 360 * np.cumsum(np.round(np.diff(points[:, 0]) / 360))
     return found
 
 
@@ -179,14 +189,17 @@ def _checked(degrees: Points, georef: Georef) -> Points:
     return degrees
 
 
-def _cut(outer: Points, inner: list[Points], digits: int) -> list[Any]:
-    """One polygon in degrees, of rings without jumps, as polygons between -180 and 180, none thinner than `digits`."""
+def _cut(outer: Points, inner: list[Points], digits: int) -> list[Any] | None:
+    """One polygon in degrees, of rings without jumps, as polygons between -180 and 180, none thinner than `digits`.
+
+    None if it lies there as it is.
+    """
     import shapely
 
     turns = [round(float(r[-1, 0] - r[0, 0]) / 360) for r in (outer, *inner)]
     longitudes = np.concatenate([outer, *inner])[:, 0]
     if not any(turns) and longitudes.min() >= -180 and longitudes.max() <= 180:
-        return [shapely.Polygon(outer, inner)]
+        return None
     whole = shapely.Polygon(_closed(outer, turns[0]))
     for hole, turn in zip(inner, turns[1:], strict=True):
         gap = shapely.Polygon(_closed(hole, turn))
