@@ -8,6 +8,7 @@ reference system has to be understood.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ Affine = tuple[float, float, float, float, float, float]
 
 _EARTH_A = 6378137.0  # WGS 84: semi-major axis in metres, and the first eccentricity squared
 _EARTH_E2 = 0.00669437999014
+_SYSTEM = re.compile(r"(?:EPSG|ESRI|IAU_\d{4}|IGNF|OGC):[\w.]+\Z|\s*[A-Z][A-Z_0-9]*\s*[\[(]", re.IGNORECASE | re.ASCII)
+"""What may stand for a system. GDAL takes more, and would fetch an address or open a file that stands there."""
 _ROWS = 256
 """How many rows of a mask are measured at once."""
 
@@ -40,6 +43,10 @@ class Georef:
     def __post_init__(self) -> None:
         if not self.crs.strip():
             raise GeoError("A georeference needs a coordinate reference system; it is blank. Give an EPSG code or WKT.")
+        if not _SYSTEM.match(self.crs):
+            raise GeoError(
+                f"A coordinate reference system must be a code such as EPSG:32617, or WKT; {self.crs[:80]!r} came."
+            )
         if len(self.transform) != 6 or not all(math.isfinite(v) for v in self.transform):
             raise GeoError(
                 f"A georeference's transform must be six finite numbers (a, b, c, d, e, f); it is {self.transform!r}."
@@ -65,11 +72,6 @@ class Georef:
         """`to_world` for (N, 2) image points (x, y) at once."""
         a, b, c, d, e, f = self.transform
         return np.asarray(points @ np.array([[a, d], [b, e]]) + np.array([c, f]))
-
-    def pixels_of(self, world: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The way back: (N, 2) image points (x, y) of (N, 2) points (X, Y) of the reference system."""
-        a, b, c, d, e, f = self.transform
-        return np.asarray((world - np.array([c, f])) @ np.linalg.inv(np.array([[a, d], [b, e]])))
 
     def pixel_area_m2(self, at: Point = (0.0, 0.0)) -> float | None:
         """Square metres that one pixel covers; None where the system is neither projected nor geographic.

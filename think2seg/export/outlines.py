@@ -7,7 +7,7 @@ and closed over a pole. It knows masks and georeferences, and no format.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,11 @@ def on_globe(shapes: Sequence[Any], georef: Georef) -> list[Any]:
         if was_cut:  # what was apart in the image may be one on the globe
             pieces = list(shapely.get_parts(shapely.union_all(pieces, grid_size=10.0**-digits)))
         rounded = shapely.transform(shapely.MultiPolygon(pieces), lambda p: np.round(p, digits))
+        if not rounded.is_valid:
+            raise GeoError(
+                "A mask lies where this image's reference system is too distorted to be followed in longitude and "
+                "latitude. Take GeoPackage or GeoTIFF, which keep the system."
+            )
         found.append(right_handed(rounded))
     return found
 
@@ -97,8 +102,8 @@ def _digits(georef: Georef, at: Points) -> int:
     return int(np.clip(np.ceil(-np.log10(steps.min() / 100)), 7, 13))
 
 
-def _way(georef: Georef, *, back: bool = False) -> Any:
-    """A function from (N, 2) pixels to (N, 2) degrees, which raises `GeoError`; or back, NaN if there is no way."""
+def _way(georef: Georef) -> Callable[[Points], Points]:
+    """A function from (N, 2) pixels to (N, 2) degrees. It raises `GeoError`."""
     from rasterio._err import CPLE_BaseError
     from rasterio.crs import CRS
     from rasterio.errors import RasterioError
@@ -106,25 +111,34 @@ def _way(georef: Georef, *, back: bool = False) -> Any:
 
     own, globe = georef.understood(), CRS.from_epsg(4326)
 
-    def between(src: Any, dst: Any, points: Points) -> Points:
+    def to_globe(pixels: Points) -> Points:
+        placed = georef.placed(pixels)
         try:
-            xs, ys = transform(src, dst, points[:, 0], points[:, 1])
+            return np.column_stack(transform(own, globe, placed[:, 0], placed[:, 1])[:2])
         except (RasterioError, CPLE_BaseError) as error:
             raise GeoError(
                 f"There is no way from this image's reference system to longitude and latitude: {error}. Take "
                 "GeoPackage or GeoTIFF, which keep the system."
             ) from error
-        return np.column_stack([xs, ys])
 
-    def returned(degrees: Points) -> Points:
-        try:
-            return georef.pixels_of(between(globe, own, degrees))
-        except GeoError:  # one of them lies where the system does not reach
-            return np.full(degrees.shape, np.nan)
+    return to_globe
 
-    if back:
-        return returned
-    return lambda pixels: between(own, globe, georef.placed(pixels))
+
+def _missed(straight: Points, true: Points, pixels: Points, to_globe: Callable[[Points], Points]) -> NDArray[np.bool_]:
+    """Where `straight` lies more than `_BENT` pixels beside `true`, the degrees of the corners `pixels`; all (N, 2).
+
+    The distance is measured by how far a step of one pixel to the right, and one down, goes on the globe just there.
+    """
+    try:
+        right, down = (_wrapped(to_globe(pixels + np.array(step)) - true) for step in ((1, 0), (0, 1)))
+    except GeoError:  # the system ends there: better too many points than too few
+        return np.ones(len(true), dtype=np.bool_)
+    off = _wrapped(straight - true)
+    size = right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x = (off[:, 0] * down[:, 1] - off[:, 1] * down[:, 0]) / size
+        y = (right[:, 0] * off[:, 1] - right[:, 1] * off[:, 0]) / size
+        return ~(np.maximum(np.abs(x), np.abs(y)) <= _BENT)
 
 
 def _lonlat(rings: list[Points], georef: Georef) -> list[Points]:
@@ -135,7 +149,7 @@ def _lonlat(rings: list[Points], georef: Georef) -> list[Points]:
     """
     if not rings:
         return []
-    to_globe, to_pixels = _way(georef), _way(georef, back=True)
+    to_globe = _way(georef)
     pixels = np.concatenate(rings)
     ring = np.repeat(np.arange(len(rings)), [len(r) for r in rings])
     degrees = _checked(to_globe(pixels), georef)
@@ -149,14 +163,11 @@ def _lonlat(rings: list[Points], georef: Georef) -> list[Points]:
         middle = np.floor((start + end) / 2)
         share = np.abs(middle - start).sum(axis=1, keepdims=True) / np.abs(end - start).sum(axis=1, keepdims=True)
         straight = degrees[at] + share * _wrapped(degrees[at + 1] - degrees[at])
-        with np.errstate(invalid="ignore"):
-            missed = ~(np.abs(to_pixels(straight) - middle).max(axis=1) <= _BENT)
-        open_[at] = False
-        at, middle = at[missed], middle[missed]
-        if not len(at):
-            break
-        pixels = np.insert(pixels, at + 1, middle, axis=0)
-        degrees = np.insert(degrees, at + 1, _checked(to_globe(middle), georef), axis=0)
+        true = _checked(to_globe(middle), georef)
+        missed = _missed(straight, true, middle, to_globe)
+        at = at[missed]
+        pixels = np.insert(pixels, at + 1, middle[missed], axis=0)
+        degrees = np.insert(degrees, at + 1, true[missed], axis=0)
         ring = np.insert(ring, at + 1, ring[at])
         halves = np.zeros(len(ring) - 1, dtype=np.bool_)
         first = at + np.arange(len(at))  # where each split edge begins now
