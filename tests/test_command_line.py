@@ -172,7 +172,7 @@ def test_format_writes_what_was_named_and_nothing_else(says, raster, capsys, tmp
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["mask.tif", "result.geojson", "result.json"]
     assert "result.geojson" in out and "Note: " not in out
     held = json.loads((tmp_path / "out" / "result.geojson").read_text())
-    assert held["features"][0]["properties"]["area_m2"] == 50.0 and held["think2seg"]["image"] == raster
+    assert held["features"][0]["properties"]["area_m2"] == 50.0 and held["think2seg"]["image"] == "place.tif"
     assert held["think2seg"]["prompter"] == "replay" and held["think2seg"]["prompter_revision"] is None
 
 
@@ -246,8 +246,18 @@ def test_a_format_that_fails_costs_no_other(says, capsys, tmp_path) -> None:
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["mask.tif", "result.json"]
 
 
-def test_what_no_utf_8_file_can_hold_does_not_lose_the_answer(says, picture, capsys, tmp_path) -> None:
+def test_a_question_that_is_no_utf_8_is_refused_in_words(says, picture, capsys) -> None:
     says(ANSWER)
-    asked = ["segment", picture, "wo ist \udcfc?", "--strategy", "box", "--out", str(tmp_path / "out"), "--json"]
+    assert command_line.main(["segment", picture, "wo ist \udcfc?"]) == 2
+    assert "bytes that are no UTF-8" in capsys.readouterr().err
+
+
+def test_a_file_name_that_is_no_utf_8_does_not_lose_the_answer(says, picture, capsys, tmp_path) -> None:
+    says(ANSWER)
+    named = str(tmp_path / "f\udcfcr.png")
+    Path(picture).rename(named)
+    asked = ["segment", named, "where?", "--strategy", "box", "--out", str(tmp_path / "out"), "--json"]
     assert command_line.main(asked) == 0
-    assert json.loads(capsys.readouterr().out)["question"] == "wo ist \N{REPLACEMENT CHARACTER}?"
+    document = json.loads(capsys.readouterr().out)
+    assert document["image"]["path"].endswith("f\N{REPLACEMENT CHARACTER}r.png")
+    assert document == json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import think2seg
@@ -41,14 +42,14 @@ class Subject:
 
     @cached_property
     def common(self) -> dict[str, Any]:
-        """What holds for all instances: text, numbers and None."""
+        """What holds for all instances: text, numbers and None. Of the image its name, and no folder of a machine."""
         result = self.result
         width, height = result.query.size
         return {
             "question": result.query.question,
             "thought": result.answer.thought,
             "instances": len(result.masks),
-            "image": self.image,
+            "image": Path(self.image).name,
             "width": width,
             "height": height,
             "strategy": result.strategy,
