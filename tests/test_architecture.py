@@ -23,6 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "overlay": {"types"},
     "metrics": set(),
     "record": {"types"},
+    "export": {"types", "errors", "geo", "images", "overlay", "record"},
     "datasets": {"types", "errors", "images"},
     "models": {"errors"},
     "dialect": {"types", "errors", "strategy", "answer", "models"},
@@ -41,12 +42,12 @@ ROOMS: dict[str, set[str]] = {
         "datasets", "prompter", "segmenter", "pipeline",
     },
     "studio": {
-        "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
-        "prompter", "segmenter", "pipeline",
+        "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",
+        "weights", "prompter", "segmenter", "pipeline",
     },
     "__main__": {
-        "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
-        "datasets", "prompter", "tiles", "segmenter", "zoom", "baselines", "pipeline", "evaluation",
+        "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",
+        "weights", "datasets", "prompter", "tiles", "segmenter", "zoom", "baselines", "pipeline", "evaluation",
     },
     "__init__": {"errors", "pipeline", "types"},
 }  # fmt: skip
@@ -54,8 +55,8 @@ ROOMS: dict[str, set[str]] = {
 # Files that are a room's back room, by the room they belong to.
 BACK_ROOMS = {
     "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter",
-    "sam2_nano": "segmenter",
-    "sam2_encoder": "segmenter", "sam2_decoder": "segmenter", "pump": "pipeline", "evaluation_commands": "__main__",
+    "sam2_nano": "segmenter", "sam2_encoder": "segmenter", "sam2_decoder": "segmenter", "pump": "pipeline",
+    "evaluation_commands": "__main__", "export_command": "__main__",
 }  # fmt: skip
 
 # What a room may take from outside the standard library; every other room: numpy only.
@@ -69,6 +70,7 @@ OUTSIDE: dict[str, set[str]] = {
     "overlay": {"numpy", "cv2", "PIL"},
     "metrics": {"numpy"},
     "record": {"numpy", "PIL", "pycocotools"},
+    "export": {"numpy", "PIL", "rasterio", "shapely", "pyogrio"},
     "datasets": {"numpy", "cv2", "PIL", "pycocotools"},
     "models": set(),
     "dialect": set(),

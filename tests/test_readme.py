@@ -12,6 +12,7 @@ from think2seg.__main__ import _parser
 from think2seg.baselines import BASELINES
 from think2seg.dialect import DIALECTS
 from think2seg.evaluation.study import STUDIES
+from think2seg.export import FORMATS
 from think2seg.models import PROMPTERS, SEGMENTERS
 from think2seg.strategy import STRATEGIES
 
@@ -40,7 +41,7 @@ def test_the_commands_of_the_readme_are_those_of_the_command_line() -> None:
     said = {text.split()[0]: set(re.findall(r"--[a-z-]+", text)) for text in usage.split("python -m think2seg ")[1:]}
     commands = next(a for a in _parser()._actions if a.choices)
     assert set(said) == set(commands.choices)
-    for command in ("segment", "models", "evaluate"):
+    for command in ("segment", "export", "models", "evaluate"):
         actions = commands.choices[command]._actions
         options = {o for a in actions for o in a.option_strings if o.startswith("--")}
         assert said[command] == options - {"--help"}, command
@@ -60,6 +61,11 @@ def test_the_guide_to_evaluating_names_what_there_is() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", guide)) <= known | {"--nproc"}
     for study in STUDIES:
         assert f"think2seg study {study}" in guide
+
+
+def test_every_format_of_export_is_in_the_readme_with_its_file() -> None:
+    for entry in FORMATS.values():
+        assert f"| `{entry.name}` | `{entry.file}` |" in README, entry.name
 
 
 def test_every_name_of_the_registry_is_in_the_readme() -> None:

@@ -282,7 +282,6 @@ def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[BatchP
     from think2seg import models, tiles, weights, zoom
     from think2seg import prompter as prompters
     from think2seg.dialect import spoken
-    from think2seg.evaluation.provenance import identity
 
     tiles.check(options.tiles)
     zoom.check(options.zoom)
@@ -291,20 +290,19 @@ def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[BatchP
     entry = spoken(found, options.dialect)
     opened = prompters.load(name, device=_device(options, processes), dialect=options.dialect)
     closer = {"tiles": options.tiles} if options.tiles > 1 else {}
-    return tiles.tiled(opened, options.tiles), identity(entry) | {"dialect": entry.dialect} | closer
+    return tiles.tiled(opened, options.tiles), weights.identity(entry) | {"dialect": entry.dialect} | closer
 
 
 def _segmenter(name: str, device: str | None, factor: float | None) -> tuple[Segmenter, dict[str, Any]]:
     from think2seg import models, weights, zoom
     from think2seg import segmenter as segmenters
     from think2seg.baselines import BASELINES
-    from think2seg.evaluation.provenance import identity
 
     if name in BASELINES:
         return BASELINES[name], {"name": name, "source": "baseline", "revision": "no model"}
     entry = weights.choose_segmenter()[0] if name == "auto" else models.find_segmenter(name)
     closer = {} if factor is None else {"zoom": factor}
-    return zoom.zoomed(segmenters.load(name, device=device), factor), identity(entry) | closer
+    return zoom.zoomed(segmenters.load(name, device=device), factor), weights.identity(entry) | closer
 
 
 def _device(options: argparse.Namespace, processes: Processes) -> str | None:

@@ -56,12 +56,14 @@ Source = str | Path | bytes | Image.Image | NDArray[Any] | images.Picture
 
 
 def checked_question(question: str) -> str:
-    """`question` without blanks around it. Raises `QueryError` if nothing is left, or too much."""
+    """`question` without blanks around it. Raises `QueryError` if nothing is left, too much, or what is no text."""
     asked = question.strip()
     if not asked:
         raise QueryError("The question is empty. Ask in plain words what to find, such as “the storage tanks”.")
     if len(asked) > LONGEST_QUESTION:
         raise QueryError(f"The question has {len(asked)} characters; at most {LONGEST_QUESTION} are read. Shorten it.")
+    if any("\ud800" <= c <= "\udfff" for c in asked):  # what a terminal makes of bytes that are no UTF-8
+        raise QueryError("The question is not valid text: it holds bytes that are no UTF-8. Type it anew.")
     return asked
 
 

@@ -23,8 +23,18 @@ def rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """(H, W) bool as COCO's compressed run lengths: `{"size": [h, w], "counts": text}`."""
     from pycocotools import mask as coco
 
-    encoded = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return {"size": [int(v) for v in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
+    height, width = mask.shape
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    ends = np.zeros(0, dtype=np.int64)
+    if len(rows):
+        held = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        down, across = np.nonzero(np.diff(held, axis=0, prepend=False, append=False))
+        ends = np.sort((across + columns[0]) * height + down + rows[0])
+        twice = ends[1:] == ends[:-1]  # one column ends and the next begins: the run goes on
+        ends = ends[~(np.append(twice, False) | np.insert(twice, 0, False))]
+    bounds = np.concatenate([[0], ends[ends < mask.size], [mask.size]])
+    runs = {"size": [height, width], "counts": np.diff(bounds).tolist()}
+    return {"size": [height, width], "counts": coco.frPyObjects(runs, height, width)["counts"].decode("ascii")}
 
 
 def from_rle(encoded: dict[str, Any]) -> NDArray[np.bool_]:
