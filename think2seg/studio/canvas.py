@@ -1,8 +1,8 @@
 """The page's own components, each a `gr.HTML` with a fixed template: the canvas, the thought and the status line.
 
 What the server writes reaches the browser as props and is put there with `textContent` or drawn on a canvas, never as
-markup: thoughts, questions and file names are untrusted. The canvas is a viewer: `scene` and `phase` are the server's,
-`value` is left free for what a person will draw.
+markup: thoughts, questions and file names are untrusted. The canvas is viewer and editor: `scene` and `phase` are the
+server's alone, `value` is what a person drew and the browser's alone.
 
 It knows gradio, files of gradio's cache and pixels; no model and no event of the pipeline.
 """
@@ -25,7 +25,9 @@ from think2seg.types import Mask, Size
 SHOWN_SIDE = 2048
 """Pixels of the longest side that a browser is given; what is larger is shown smaller."""
 
-EMPTY_SCENE: dict[str, Any] = {"rev": 0, "image": None, "labels": None, "objects": [], "summary": ""}
+EMPTY_SCENE: dict[str, Any] = {
+    "rev": 0, "story": 0, "edit": 0, "image": None, "labels": None, "objects": [], "summary": "",
+}  # fmt: skip
 EMPTY_PHASE: dict[str, str] = {"name": "empty", "words": ""}
 
 _HERE = Path(__file__).parent
@@ -59,17 +61,24 @@ show();
 """
 
 
-def canvas(**layout: Any) -> Any:
-    """The picture with its masks, boxes and points. Event `dropped`: `{"path": …}` of a file that was just uploaded.
+_SCRIPTS = ("view", "masks", "edits", "painting", "editor", "pointer", "keys", "files", "scene")
 
-    Props: `scene` as `scene.Board.scene` makes it, and `phase`, `{"name", "words"}`.
+
+def canvas(limits: dict[str, int], **layout: Any) -> Any:
+    """The picture with its masks, boxes and points, to look at and to edit.
+
+    Its value is a person's edit, `{"story", "revision", "drawn": {number: prompt or null}}`, which only the browser
+    writes. Props: `scene` as `Board.scene` makes it, and `phase`, `{"name", "words"}`. limits: the most `objects` and
+    `points` of an edit. Events: `edited`; `dropped`, `{"path": …}` of a file that was just uploaded.
     """
     return gr.HTML(
+        value={},
         html_template=_read("canvas.html"),
         css_template=_read("canvas.css"),
-        js_on_load=_read("canvas.js"),
+        js_on_load="\n".join(_read(f"canvas_{name}.js") for name in _SCRIPTS),
         apply_default_css=False,
         palette=[list(colour) for colour in overlay.PALETTE],
+        limits=limits,
         scene=EMPTY_SCENE,
         phase=EMPTY_PHASE,
         **layout,
