@@ -199,7 +199,9 @@ class Board:
         """The canvas's `scene`, coordinates in pixels of the source image; every call has a revision of its own."""
         if self._labels_stale and self.picture is not None:
             height, width = self.picture.pixels.shape[:2]
-            self._labels = keep_labels(self.canvas, self._small, shown_size((width, height)))
+            self._labels = keep_labels(
+                self.canvas, self._small, shown_size((width, height)), inline=self.drawn is not None
+            )
             self._labels_stale = False
         return {
             "rev": next(_revisions),

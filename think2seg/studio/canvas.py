@@ -9,6 +9,7 @@ It knows gradio, files of gradio's cache and pixels; no model and no event of th
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -135,9 +136,9 @@ def small(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     return np.asarray(Image.fromarray(mask.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)) > 0
 
 
-def keep_labels(component: Any, masks: dict[int, NDArray[np.bool_]], size: Size) -> str | None:
+def keep_labels(component: Any, masks: dict[int, NDArray[np.bool_]], size: Size, *, inline: bool = False) -> str | None:
     """One PNG whose grey values are the numbers (index + 1) of the objects in `masks`, all of `size`; its file, or None
-    for no mask. A browser reads at most 255 of them."""
+    for no mask. A browser reads at most 255 of them. inline: a data URL instead, which saves a round trip."""
     indices = sorted(i for i in masks if i < 255)
     if not indices:
         return None
@@ -145,6 +146,8 @@ def keep_labels(component: Any, masks: dict[int, NDArray[np.bool_]], size: Size)
     numbers = np.array([0, *(i + 1 for i in indices)], dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(numbers[labels]).save(buffer, "PNG", compress_level=3)
+    if inline:
+        return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     return keep(component, buffer.getvalue(), "masks.png")
 
 

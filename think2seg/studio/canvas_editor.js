@@ -33,6 +33,7 @@ function tell() {
   sentAt.set(revision, history.now);
   props.value = { story: scene.story, revision, drawn: history.now };
   trigger("edited", {});
+  remind(4);
 }
 function commit(next, words) {
   if (same(next, history.now)) return false;
@@ -89,7 +90,7 @@ function aim(under = hovered) {
   let words;
   if (busy) words = "The model is still at work. Wait, or press Stop to go on by hand.";
   else if (carried?.keys) words = "Arrow keys move it, Enter puts it down, Escape leaves it where it was.";
-  else if (isGone(selected)) words = "is crossed out. Restore brings back what the model said.";
+  else if (isGone(selected)) words = "is crossed out. “Restore” brings back what the model said.";
   else if (tool === "box") words = selected ? "gets the box that you drag. Esc lets go of it." : "Drag a box round a new object.";
   else if (object && !startable(object.prompt)) words = "needs a point inside or a box before SAM can start.";
   else if (selected) words = `gets ${TOOLS[tool]}. Esc or “New object” lets go of it.`;

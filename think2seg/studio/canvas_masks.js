@@ -4,36 +4,50 @@ function readLabels(held) {
   const { width, height } = held;
   const paper = sheet(width, height), ink = paper.getContext("2d", { willReadFrequently: true });
   ink.drawImage(held, 0, 0);
-  const grey = ink.getImageData(0, 0, width, height).data;
+  const grey = new Uint32Array(ink.getImageData(0, 0, width, height).data.buffer);
   const index = new Uint8Array(width * height), boxes = new Map();
-  for (let i = 0; i < index.length; i++) {
-    const n = (index[i] = grey[4 * i]);
-    if (!n) continue;
-    const x = i % width, y = (i / width) | 0, box = boxes.get(n);
-    if (!box) boxes.set(n, [x, y, x, y]);
-    else { if (x < box[0]) box[0] = x; if (x > box[2]) box[2] = x; box[3] = y; }
+  for (let y = 0, i = 0; y < height; y++) {
+    let run = 0, from = 0;
+    for (let x = 0; x <= width; x++, i++) {
+      const n = x < width ? grey[i] & 255 : 0;
+      if (x < width) index[i] = n;
+      if (n === run) continue;
+      if (run) widen(boxes, run, from, x - 1, y);
+      [run, from] = [n, x];
+    }
+    i--;
   }
-  const read = { width, height, index, boxes, veiled: new Set() };
+  const read = { width, height, index, boxes, veiled: new Map() };
   read.fill = tint(read, 0, false);
   read.edge = tint(read, 0, true);
   return read;
 }
+function widen(boxes, n, left, right, y) {
+  const box = boxes.get(n);
+  if (!box) boxes.set(n, [left, y, right, y]);
+  else { box[0] = Math.min(box[0], left); box[2] = Math.max(box[2], right); box[3] = y; }
+}
+const INKS = new Uint32Array(256).map((_ink, n) => {
+  if (!n) return 0;
+  const [r, g, b] = rgb(n);
+  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+});
 // Solid colour where objects are (or where their rims are); `only` one of them, 0 for all.
 function tint({ width, height, index, boxes }, only, rim) {
   const paper = sheet(width, height), ink = paper.getContext("2d", { willReadFrequently: true });
-  const [left, top, right, bottom] = only ? boxes.get(only) || [0, 0, -1, -1] : [0, 0, width - 1, height - 1];
-  if (right < left) return paper;
-  const out = ink.createImageData(right - left + 1, bottom - top + 1), data = out.data;
   const t = Math.max(1, Math.round(Math.max(width, height) / 700));
-  let at = 0;
-  for (let y = top; y <= bottom; y++) {
-    for (let x = left; x <= right; x++, at += 4) {
-      const i = y * width + x, n = index[i];
+  const covered = only ? [boxes.get(only)].filter(Boolean) : [...boxes.values()];
+  if (!covered.length) return paper;
+  const least = (k) => Math.min(...covered.map((box) => box[k])), most = (k) => Math.max(...covered.map((box) => box[k]));
+  const left = least(0), top = least(1), right = most(2), bottom = most(3);
+  const out = ink.createImageData(right - left + 1, bottom - top + 1), data = new Uint32Array(out.data.buffer);
+  for (let y = top, at = 0; y <= bottom; y++) {
+    for (let x = left, i = y * width + left; x <= right; x++, i++, at++) {
+      const n = index[i];
       if (!n || (only && n !== only)) continue;
       if (rim && x >= t && y >= t && x < width - t && y < height - t && index[i - t] === n && index[i + t] === n
           && index[i - t * width] === n && index[i + t * width] === n) continue;
-      const colour = rgb(n);
-      data[at] = colour[0]; data[at + 1] = colour[1]; data[at + 2] = colour[2]; data[at + 3] = 255;
+      data[at] = INKS[n];
     }
   }
   ink.putImageData(out, left, top);
@@ -44,27 +58,19 @@ function tint({ width, height, index, boxes }, only, rim) {
 function veil(read, stale, gone) {
   for (const n of read.boxes.keys()) {
     const wanted = gone.has(n) ? "gone" : stale.has(n) ? "stale" : "";
-    if ((read.veiled.has(n) ? read.veiledAs?.get(n) : "") === wanted) continue;
-    read.veiledAs = (read.veiledAs || new Map()).set(n, wanted);
-    if (wanted) read.veiled.add(n); else read.veiled.delete(n);
-    fade(read, n, read.fill, wanted ? 0 : 255);
-    fade(read, n, read.edge, wanted === "gone" ? 0 : wanted ? 90 : 255);
+    if ((read.veiled.get(n) || "") === wanted) continue;
+    if (wanted) read.veiled.set(n, wanted); else read.veiled.delete(n);
+    fade(read, n, false, wanted ? 0 : 255);
+    fade(read, n, true, wanted === "gone" ? 0 : wanted ? 90 : 255);
   }
 }
-function fade({ width, index, boxes }, n, paper, alpha) {
-  const [left, top, right, bottom] = boxes.get(n), ink = paper.getContext("2d");
-  const held = ink.getImageData(left, top, right - left + 1, bottom - top + 1), data = held.data;
-  const rim = paper.rim || (paper.rim = new Map()), colour = rgb(n);
-  if (!rim.has(n)) { // which pixels of this paper are the object's, while they can still be seen
-    const own = [];
-    let at = 0;
-    for (let y = top; y <= bottom; y++) {
-      for (let x = left; x <= right; x++, at += 4) if (index[y * width + x] === n && data[at + 3]) own.push(at);
-    }
-    rim.set(n, Uint32Array.from(own));
-  }
-  for (const at of rim.get(n)) {
-    data[at] = colour[0]; data[at + 1] = colour[1]; data[at + 2] = colour[2]; data[at + 3] = alpha;
-  }
-  ink.putImageData(held, left, top);
+function fade(read, n, rim, alpha) {
+  const one = tint(read, n, rim), [left, top, right, bottom] = read.boxes.get(n);
+  const ink = (rim ? read.edge : read.fill).getContext("2d"), wide = right - left + 1, high = bottom - top + 1;
+  ink.globalCompositeOperation = "destination-out";
+  ink.drawImage(one, left, top, wide, high, left, top, wide, high);
+  ink.globalCompositeOperation = "source-over";
+  ink.globalAlpha = alpha / 255;
+  ink.drawImage(one, left, top, wide, high, left, top, wide, high);
+  ink.globalAlpha = 1;
 }

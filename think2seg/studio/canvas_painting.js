@@ -81,9 +81,9 @@ function paintCorner(x, y, colour) {
 function tagOf(number, prompt, mark) {
   const [x, y] = onStage(prompt.box ? prompt.box.slice(0, 2) : prompt.positive[0] || prompt.negative[0] || [0, 0]);
   context.font = "600 13px system-ui, sans-serif";
-  const width = context.measureText(String(number)).width + (mark === "model" || mark === "gone" ? 12 : 22);
+  const width = context.measureText(String(number)).width + (mark === "model" || mark === "gone" ? 12 : 24);
   const left = prompt.box ? x - 1 : x + 9;
-  return [Math.max(0, Math.min(left, stage.clientWidth - width)), Math.max(0, Math.min(y - 22, stage.clientHeight - 21)), width, 20];
+  return [Math.max(0, Math.min(left, stage.clientWidth - width)), Math.max(0, Math.min(y - 27, stage.clientHeight - 21)), width, 20];
 }
 function paintTag(number, prompt, mark) {
   const [left, top, width, height] = tagOf(number, prompt, mark), ink = bright(number) ? "#111827" : "#fff";
@@ -94,9 +94,13 @@ function paintTag(number, prompt, mark) {
   context.fillStyle = ink; context.textBaseline = "middle";
   context.fillText(String(number), left + 6, top + height / 2 + 0.5);
   if (mark === "edited" || mark === "added") {
-    context.beginPath(); context.arc(left + width - 8, top + height / 2, 3.25, 0, 2 * Math.PI);
-    if (mark === "added") context.fill();
-    else { context.strokeStyle = ink; context.lineWidth = 1.75; context.stroke(); }
+    const x = left + width - 9, y = top + height / 2;
+    context.beginPath();
+    if (mark === "added") { context.arc(x + 1, y, 3.25, 0, 2 * Math.PI); context.fill(); }
+    else { // a pencil
+      context.moveTo(x - 3.5, y + 4); context.lineTo(x - 3, y + 1.5); context.lineTo(x + 3, y - 4.5); context.lineTo(x + 5, y - 2.5);
+      context.lineTo(x - 1, y + 3.5); context.closePath(); context.fill();
+    }
   }
 }
 // What the model said, where a person changed it: thin, white and hollow.

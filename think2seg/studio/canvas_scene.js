@@ -6,7 +6,7 @@ const address = (file) => {
   return (held.root || location.origin) + (held.api_prefix || "/gradio_api") + "/file=" + file;
 };
 const bitmap = async (file) => {
-  const answer = await fetch(address(file));
+  const answer = await fetch(file.startsWith("data:image/png;base64,") ? file : address(file));
   if (!answer.ok) throw new Error("The picture is no longer on the server (" + answer.status + "). Upload it again.");
   return createImageBitmap(await answer.blob(), { premultiplyAlpha: "none", colorSpaceConversion: "none" });
 };
@@ -40,7 +40,7 @@ async function take() {
     figure.dataset.painted = next.edit;
     figure.dataset.story = next.story;
     figure.dataset.rev = next.rev;
-    remind();
+    remind(4);
   } catch (error) {
     announce({ name: "error", words: String(error.message || error) });
   }
@@ -53,10 +53,11 @@ function newStory() {
   figure.dataset.edit = 0;
   told.textContent = "";
 }
-// An answer to an older revision came and nothing newer follows: say it again.
-function remind() {
+// Nothing that was drawn is left without an answer: if none comes, it is told again, a few times.
+function remind(times) {
   clearTimeout(retry);
-  if (revision > scene.edit && !busy) retry = setTimeout(() => { if (revision > scene.edit && !busy) trigger("edited", {}); }, 1500);
+  if (!times || busy || revision <= scene.edit) return;
+  retry = setTimeout(() => { if (revision > scene.edit && !busy) { trigger("edited", {}); remind(times - 1); } }, 2500);
 }
 const MARKS = { nothing: "\u2205", unreadable: "?", error: "!", stopped: "\u25a0" };
 function announce(phase) {

@@ -10,7 +10,7 @@ const palette = props.palette, limits = props.limits;
 
 let scene = { rev: 0, story: 0, edit: 0, image: null, labels: null, objects: [], summary: "" };
 let picture = null, pictureFile = null; // ImageBitmap of the picture and where it came from
-let labels = null, labelsFile = null; // {width, height, index, boxes, fill, edge, veiled}
+let labels = null, labelsFile = null; // {width, height, index, boxes, veiled, fill, edge}
 let look = { zoom: 1, x: 0, y: 0 }; // zoom on top of "all of it"; x, y: offset in CSS pixels
 let hovered = 0, lit = null, awaited = false;
 

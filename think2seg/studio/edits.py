@@ -79,6 +79,13 @@ class Said:
         return cls(query, Completion("", (width, height)), Answer("", ()), BY_HAND.name, BY_HAND.name, "", {})
 
 
+class Latest:
+    """The newest revision that came for one story; the one thing here that changes."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Sheet:
     """What lies on the canvas and may be edited. story: which picture and question, as the browser knows it. image: the
@@ -93,6 +100,7 @@ class Sheet:
     strategy: Strategy = field(default_factory=lambda: find_strategy(DEFAULT_STRATEGY))
     negatives: bool = True
     edit: Edit = field(default_factory=Edit)
+    latest: Latest = field(default_factory=Latest)
 
     @property
     def size(self) -> Size:

@@ -8,6 +8,7 @@ wait for them. It knows the page's parts by name and edits; nothing of questions
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,8 @@ from think2seg.studio.jobs import Job, Sessions, Tell
 from think2seg.types import Result
 
 Updates = dict[Any, Any]
+PAUSE_S = 0.4
+"""How long the table and the files wait, lest they be made for every click of a quick row of them."""
 GONE = "The picture is no longer held here, after an hour without a word. Upload it again; nothing was changed."
 
 
@@ -113,7 +116,7 @@ class Hand:
     def outcome(self, held: Held | None, sheet: Sheet | None, question: Any, files: Callable[..., Updates]) -> Updates:
         """What follows the masks: the table, the document, the files and the training row."""
         p = self.parts
-        if held is None or sheet is None:
+        if held is None or sheet is None or self._superseded(sheet):
             return {p.status: gr.skip()}
         board = self._board(sheet)
         drawn = held.drawn or whole(held.result)
@@ -121,7 +124,9 @@ class Hand:
         board.about = held.about
         shown = files(board, held.result, held.picture)
         shown.pop(p.held)  # it may be an older one by now
-        return {**shown, **self.row(held, sheet, question)}
+        # The masks once more: a browser that is very busy was seen to lose one of two quick updates.
+        canvas = gr.update(scene=board.scene, phase=board.phase)
+        return {**shown, p.canvas: canvas, p.status: gr.update(said=board.line), **self.row(held, sheet, question)}
 
     def row(self, held: Held | None, sheet: Sheet | None, question: Any) -> Updates:
         """The training row as a file, or the reason why there is none."""
@@ -144,6 +149,12 @@ class Hand:
         self._sessions.wait_until_idle(request)
         return not self._sessions.busy(request)
 
+    @staticmethod
+    def _superseded(sheet: Sheet) -> bool:
+        """Whether a newer edit comes within `PAUSE_S`: then what follows it is enough."""
+        time.sleep(PAUSE_S)
+        return sheet.latest.revision > sheet.edit.revision
+
     def _board(self, sheet: Sheet) -> Board:
         return Board(self.parts.canvas, sheet.strategy, sheet.negatives, refined=True, story=sheet.story)
 
@@ -163,6 +174,7 @@ class Hand:
 
         def work(stop: threading.Event, tell: Tell) -> None:
             edit = edits.read(value, sheet.size)
+            sheet.latest.revision = edit.revision
             self._check(segmenter)
             tell(Stage(f"SAM {segmenter} is filling in masks"))
             filler = self._open_segmenter(segmenter)

@@ -324,7 +324,10 @@ class Desk:
             for batch in Job(work).batches():
                 yield self._changes(board, batch)
             if board.result is not None and board.picture is not None:
-                yield {**self._outcome(board, board.result, board.picture), **self._idle()}
+                # What the page shows once more: a browser that is very busy was seen to lose one of two quick updates.
+                shown = {p.status: gr.update(said=board.line), p.thought: gr.update(**board.thought)}
+                canvas = gr.update(scene=board.scene, phase=board.phase)
+                yield {**self._outcome(board, board.result, board.picture), **shown, p.canvas: canvas, **self._idle()}
         except Exception as error:  # noqa: BLE001 - a door: whatever it is, the page stays usable
             self._note(error)
             board.fail(error)

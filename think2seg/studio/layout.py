@@ -231,7 +231,7 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
     for changed in (again, editing):
         changed.then(
             desk.outcome, [p.held, p.sheet, p.question], run,
-            concurrency_id="outcome", concurrency_limit=2, trigger_mode="always_last", **private,
+            concurrency_id="outcome", concurrency_limit=8, trigger_mode="always_last", **private,
         )  # fmt: skip
     p.question.blur(desk.hand.row, [p.held, p.sheet, p.question], row, **short)
     choosing = strip.chosen(
