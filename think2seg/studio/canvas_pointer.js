@@ -3,7 +3,7 @@
 const STILL = { mouse: 4, pen: 6, touch: 10 }; // CSS pixels that a click may wander
 const REACH = { mouse: 10, pen: 12, touch: 22 };
 const LONG_MS = 500;
-const place = (event) => { const r = stage.getBoundingClientRect(); return [event.clientX - r.left, event.clientY - r.top]; };
+const place = ({ clientX, clientY }) => { const r = view.getBoundingClientRect(); return [clientX - r.left, clientY - r.top]; };
 const fingers = new Map();
 let press = null; // { from, last, at, negative, hold, does, long }: does: "", pan, box, move or nothing
 let spread = 0, middleOf = null;
@@ -113,8 +113,7 @@ stage.addEventListener("auxclick", (event) => event.preventDefault());
 // A finger on a handle moves it, and with the box tool it draws; elsewhere it scrolls the page when all is shown.
 stage.addEventListener("touchstart", (event) => {
   if (!picture || event.target.closest("button, input") || event.touches.length > 1) return;
-  const r = stage.getBoundingClientRect(), touch = event.touches[0];
-  if (tool === "box" || handleAt(touch.clientX - r.left, touch.clientY - r.top, REACH.touch)) event.preventDefault();
+  if (tool === "box" || handleAt(...place(event.touches[0]), REACH.touch)) event.preventDefault();
 }, { passive: false });
 const CURSORS = { nw: "nwse-resize", se: "nwse-resize", ne: "nesw-resize", sw: "nesw-resize", n: "ns-resize", s: "ns-resize", w: "ew-resize", e: "ew-resize" };
 function glide(x, y) {

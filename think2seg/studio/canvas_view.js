@@ -70,7 +70,10 @@ const fit = () => { look = { zoom: 1, x: 0, y: 0 }; keepInView(); draw(); };
 function shape() {
   const image = scene.image;
   if (!image) stage.style.height = "";
-  else stage.style.height = Math.max(240, Math.min(window.innerHeight * 0.7, stage.clientWidth * image.height / image.width)) + "px";
+  else {
+    const rim = stage.offsetHeight - stage.clientHeight, high = stage.clientWidth * image.height / image.width + rim;
+    stage.style.height = Math.max(240, Math.min(window.innerHeight * 0.7, high)) + "px";
+  }
 }
 // Drawing at the next frame is soon enough while something moves.
 function soon() {

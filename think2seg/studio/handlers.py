@@ -267,7 +267,9 @@ class Desk:
                 tell(read)
 
         asked = find_strategy(str(example.document["strategy"]))
-        yield from self._follow(Board(p.canvas, asked, replayed=True), work, request)
+        # The picture goes with every update: gradio sends differences, and its page applies them to the value in place.
+        for updates in self._follow(Board(p.canvas, asked, replayed=True), work, request):
+            yield {**updates, p.picture: path}
 
     # --- models ---------------------------------------------------------------------------------------------------
 
