@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,18 +94,20 @@ class Ellipses:
 
     def __init__(self, name: str = "nano") -> None:
         self.name = name
+        self.delay_s = 0.0
         self.asked: list[tuple[Prompt, ...]] = []
 
     def encode(self, image: np.ndarray) -> None:
         pass
 
     def segment(self, image: np.ndarray, prompts: Sequence[Prompt]) -> list[Mask]:
+        time.sleep(self.delay_s)
         self.asked.append(tuple(prompts))
         rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
         masks = []
         for i, prompt in enumerate(prompts):
             x, y = prompt.positive[0] if prompt.positive else (0.0, 0.0)
-            x1, y1, x2, y2 = prompt.box or (x - 12, y - 12, x + 12, y + 12)
+            x1, y1, x2, y2 = prompt.box or (x - 30, y - 30, x + 30, y + 30)
             inside = ((columns - (x1 + x2) / 2) / (x2 - x1)) ** 2 + ((rows - (y1 + y2) / 2) / (y2 - y1)) ** 2 <= 0.25
             for nx, ny in prompt.negative:
                 inside &= (columns - nx) ** 2 + (rows - ny) ** 2 > 45**2

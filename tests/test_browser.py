@@ -216,7 +216,7 @@ def test_opacity_is_the_browsers_own_affair(site: Site, visit: Visit) -> None:
     assert strong != faint and faint[0] == faint[1] == faint[2] and asked == []
 
 
-def test_zoom_hover_and_double_click(site: Site, visit: Visit) -> None:
+def test_zoom_hover_and_all_of_it(site: Site, visit: Visit) -> None:
     visit.upload(site.png)
     visit.ask("one")
     visit.phase("done")
@@ -226,7 +226,7 @@ def test_zoom_hover_and_double_click(site: Site, visit: Visit) -> None:
     visit.page.wait_for_selector(".tip:not([hidden]) >> text=score 0.90")
     visit.page.mouse.wheel(0, -600)
     visit.page.wait_for_selector(".stage.zoomed")
-    visit.page.mouse.dblclick(x, y)
+    visit.page.click(".zoom .fit")
     visit.page.wait_for_selector(".stage:not(.zoomed)")
 
 

@@ -74,6 +74,10 @@ class Page:
     def held(self) -> Any:
         return self.part("held")["value"]
 
+    @property
+    def sheet(self) -> Any:
+        return self.part("sheet").get("value")
+
 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
@@ -286,7 +290,7 @@ def test_a_job_hands_over_errors_of_its_work() -> None:
 def test_another_sam_runs_without_asking_again(page: Page, upload: Path) -> None:
     page.ask(upload, "planes", strategy="box+2+neg")
     held, words = page.held, page.part("thought")["words"]
-    steps = list(page.desk.refine(held, "tiny", "box", True))
+    steps = list(page.desk.refine(held, "tiny", "box", True, page.sheet))
     scenes = [u[page.desk.parts.canvas].get("scene") for u in steps if page.desk.parts.canvas in u]
     assert all(len(scene["objects"]) == 4 for scene in scenes if scene)  # nothing painted is lost meanwhile
     page.run(iter(steps))
@@ -295,9 +299,9 @@ def test_another_sam_runs_without_asking_again(page: Page, upload: Path) -> None
     assert page.segmenters["tiny"].asked and all(not p.positive for p in page.segmenters["tiny"].asked[-1])
     assert page.part("thought")["words"] == words
     # Negatives off and on again, from what was first answered.
-    page.run(page.desk.refine(page.held, "tiny", "box+2+neg", False))
+    page.run(page.desk.refine(page.held, "tiny", "box+2+neg", False, page.sheet))
     without = page.held.result
-    page.run(page.desk.refine(page.held, "tiny", "box+2+neg", True))
+    page.run(page.desk.refine(page.held, "tiny", "box+2+neg", True, page.sheet))
     assert all(not p.negative for p in without.sent) and all(p.negative for p in page.held.result.sent)
     assert without.mask.sum() > page.held.result.mask.sum()
     assert page.prompter.calls == 1
@@ -306,15 +310,15 @@ def test_another_sam_runs_without_asking_again(page: Page, upload: Path) -> None
 def test_a_strategy_that_needs_more_says_so_and_keeps_the_result(page: Page, upload: Path) -> None:
     page.ask(upload, "planes", strategy="box")
     held = page.held
-    page.run(page.desk.refine(held, "nano", "box+4", True))
+    page.run(page.desk.refine(held, "nano", "box+4", True, page.sheet))
     assert "Press Segment to ask again" in page.said and page.held is held
     assert page.part("canvas")["phase"]["name"] == "done" and page.part("segment")["interactive"]
-    page.run(page.desk.refine(held, "no-such", "box", True))
+    page.run(page.desk.refine(held, "no-such", "box", True, page.sheet))
     assert "no size of SAM called 'no-such'" in page.said and page.held is held
 
 
 def test_switching_before_any_question_does_nothing(page: Page) -> None:
-    page.run(page.desk.refine(None, "tiny", "box", True))
+    page.run(page.desk.refine(None, "tiny", "box", True, page.sheet))
     assert page.opened == []
 
 

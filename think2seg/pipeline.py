@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -198,16 +198,18 @@ class Pipeline:
         asked: str | Strategy | None = None,
         sent: str | Strategy | None = None,
         negatives: bool | None = None,
+        whole: Collection[int] = (),
     ) -> Result:
         """The result of an answer that was read from a completion: the segmenter alone works.
 
         answer: in source-image pixels, as `read` gives it. asked: what the prompter was asked for; sent: what is cut
-        from its prompts for the segmenter, by default the same. Raises `QueryError`, `ModelError`.
+        from its prompts for the segmenter, by default the same. whole: indices of prompts that nothing is cut from,
+        since a person drew them. Raises `QueryError`, `ModelError`.
         """
         was_asked = find_strategy(self.strategy if asked is None else asked)
         sent_as = was_asked if sent is None else find_strategy(sent)
         send_negatives = self.negatives if negatives is None else negatives
-        return self._result(query, completion, answer, was_asked, sent_as, send_negatives, _Run())
+        return self._result(query, completion, answer, was_asked, sent_as, send_negatives, _Run(), whole=whole)
 
     def refine(
         self,
@@ -279,8 +281,12 @@ class Pipeline:
         negatives: bool,
         run: _Run,
         prompter: str | None = None,
+        whole: Collection[int] = (),
     ) -> Result:
-        cuts = [self._sent(prompt, sent_as, negatives) for prompt in answer.prompts]
+        cuts = [
+            (prompt, None) if i in whole else self._sent(prompt, sent_as, negatives)
+            for i, prompt in enumerate(answer.prompts)
+        ]
         sent = tuple(cut for cut, _warning in cuts)
         missing = [cut for cut in dict.fromkeys(sent) if cut not in run.masks]
         run.masks.update(zip(missing, self.segmenter.segment(query.image, missing), strict=True))

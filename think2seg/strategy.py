@@ -42,7 +42,9 @@ class Strategy:
     negatives: int
 
     def user_turn(self, question: str) -> str:
-        """The user turn for `question` (arXiv 2512.19302, appendix), any frame."""
+        """The user turn for `question` (arXiv 2512.19302, appendix), any frame. Raises `QueryError` for `BY_HAND`."""
+        if self.name == BY_HAND.name:
+            raise QueryError(f"Nobody can be asked “{self.label}”. Choose one of {', '.join(STRATEGIES)}.")
         lines: list[str] = []
         if self.box:
             lines.append(_BOX_LINE)
@@ -125,11 +127,16 @@ STRATEGIES: dict[str, Strategy] = {
 
 DEFAULT_STRATEGY = "box+2"
 
+BY_HAND = Strategy("by hand", "by hand", box=True, positives=1_000_000, negatives=1_000_000)
+"""What a person drew, sent whole. It names the strategy of a result that no prompter was asked for; none can be."""
+
 
 def find_strategy(name: str | Strategy) -> Strategy:
     """The strategy of that name. Raises `QueryError` with the names that there are."""
     if isinstance(name, Strategy):
         return name
+    if name == BY_HAND.name:
+        return BY_HAND
     if name not in STRATEGIES:
         raise QueryError(f"There is no prompt strategy called {name!r}. Known: {', '.join(STRATEGIES)}.")
     return STRATEGIES[name]

@@ -4,28 +4,35 @@
 | ----------------- | --------------------------------------------------------------------------------------- |
 | `image`           | the picture, a path inside the set                                                      |
 | `mask`            | PNG, above 0 where the target is; may be absent where `level` is "absent"               |
+|                   | or COCO's run lengths, `{"size": [h, w], "counts": …}`, or a list of them: their union  |
 | `query`           | the question in plain words                                                             |
 | `reasoning_query` | optional: the same, implicit; a second sample, `<id>__implicit`                         |
 | `id`              | optional: the mask's (or picture's) name, with the line's number where that comes twice |
 | `image_id`        | optional: `image`                                                                       |
 | `class`, `level`  | optional strata; a level is "semantic", "instance" or "absent"                          |
+| `image_sha256`    | optional: of the picture's file, checked when it is read                                |
 
 Other fields are left alone. A manifest is one split, the whole of it, called "test" or "all". It knows no other set.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
-from think2seg.datasets.listing import asked, field, fit, lines, listed, need, parsed, within
+from think2seg.datasets.listing import asked, field, fit, lines, listed, need, parsed, read_bytes, within
 from think2seg.datasets.samples import Image, Sample, Truth, read_image, read_pair
+from think2seg.datasets.segmentations import mask_of
 from think2seg.errors import DatasetError
 
+Runs = dict[str, Any] | list[Any]
+"""A COCO segmentation as JSON has it."""
 SPLITS = ("test", "all")
 LEVELS = ("semantic", "instance", "absent")
 
@@ -48,15 +55,20 @@ def load(root: Path, split: str) -> tuple[Sample, ...]:
                 raise DatasetError(
                     f"{where}: 'level' must be one of {', '.join(LEVELS)}; {level!r} came. Mend the line."
                 )
-            mask = None if level == "absent" and row.get("mask") is None else within(root, row.get("mask"), where)
-            paths.extend(path for path in (image, mask) if path)
+            mask: Path | Runs | None
+            held = row.get("mask")
+            if level == "absent" and held is None:
+                mask = None
+            else:
+                mask = held if isinstance(held, dict | list) else within(root, held, where)
+            paths.extend(path for path in (image, mask) if isinstance(path, Path))
             if count[name] > 1 and row.get("id") is None:
                 name = f"{name}_{number}"
             category = _text(row, "class", where)
             strata = {"level": level, "class": category and category.replace("_", " ")}
             told = {key: value for key, value in strata.items() if value}
             image_id = _text(row, "image_id", where) or image_name
-            read = partial(_read, image, mask)
+            read = partial(_read, image, mask, _text(row, "image_sha256", where), where)
             yield Sample(fit(name), image_id, asked(row.get("query"), where), read, {"wording": "plain", **told})
             if row.get("reasoning_query") is not None:
                 question = asked(row["reasoning_query"], where)
@@ -67,11 +79,21 @@ def load(root: Path, split: str) -> tuple[Sample, ...]:
     return found
 
 
-def _read(image: Path, mask: Path | None) -> tuple[Image, Truth]:
+def _read(image: Path, mask: Path | Runs | None, sha256: str | None, where: str) -> tuple[Image, Truth]:
+    if sha256 is not None and hashlib.sha256(read_bytes(image)).hexdigest() != sha256.lower():
+        raise DatasetError(
+            f"{where}: {image} is not the picture that the mask was made on: its SHA-256 differs from 'image_sha256'. "
+            "Put the picture itself there, or take the line out."
+        )
+    if isinstance(mask, Path):
+        return read_pair(image, mask)
+    pixels = read_image(image)
     if mask is None:
-        pixels = read_image(image)
         return pixels, np.zeros(pixels.shape[:2], dtype=np.bool_)
-    return read_pair(image, mask)
+    try:
+        return pixels, mask_of(mask, (pixels.shape[1], pixels.shape[0]))
+    except ValueError as error:
+        raise DatasetError(f"{where}: 'mask' cannot be read: {error}. Mend the line, or take it out.") from error
 
 
 def _text(row: object, name: str, where: str) -> str | None:
@@ -82,4 +104,6 @@ def _text(row: object, name: str, where: str) -> str | None:
 
 
 def _stem(row: object, where: str) -> str:
-    return PurePosixPath(_text(row, "mask", where) or field(row, "image", str, where)).stem
+    mask = row.get("mask") if isinstance(row, dict) else None
+    named = None if isinstance(mask, dict | list) else _text(row, "mask", where)
+    return PurePosixPath(named or field(row, "image", str, where)).stem

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,28 @@ from numpy.typing import NDArray
 
 from think2seg.errors import AnswerError, GeoError, Think2SegError
 from think2seg.images import Picture
-from think2seg.strategy import Strategy
+from think2seg.strategy import BY_HAND, Strategy
 from think2seg.studio.canvas import keep_labels, keep_picture, shown_size, small
-from think2seg.types import Event, Finished, Mask, MaskReady, Prompt, PromptFound, Result, Thinking
+from think2seg.studio.edits import Drawn, Said, Sheet
+from think2seg.types import (
+    Answer,
+    Completion,
+    Event,
+    Finished,
+    Mask,
+    MaskReady,
+    Prompt,
+    PromptFound,
+    Query,
+    Result,
+    Thinking,
+)
 
 _revisions = itertools.count(1)
 
 NOTHING_HERE = "Nothing here: the model looked and found nothing that answers the question."
+STOPPED = "The model was stopped; this is what it had said until then."
+_BY = {"model": "model", "edited": "model, edited by hand", "added": "hand"}
 OUR_FAULT = "Something went wrong inside the studio; the log has the details. Try again, or reload the page."
 
 
@@ -35,16 +50,20 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """Page event: the picture that the question is about."""
+    """Page event: the picture that the question is about. sha256: of its file."""
 
     picture: Picture
+    sha256: str = ""
+    question: str = ""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """Page event: the models that will run, in their own words."""
+    """Page event: the models that will run, in their own words, and their names."""
 
     about: str
+    prompter: str = ""
+    segmenter: str = ""
 
 
 PageEvent = Event | Stage | Loaded | Opened
@@ -55,7 +74,8 @@ class Board:
     """The state of one question on one page.
 
     canvas: the component whose cache holds the pictures. cut: what of a prompt is sent to SAM, for the time before the
-    result says so. replayed: nothing runs, so the status says so.
+    result says so. replayed: nothing runs, so the status says so. story: its number, new with every picture and
+    question; an edit or another SAM goes on with the old one.
     """
 
     canvas: Any
@@ -72,6 +92,12 @@ class Board:
     result: Result | None = None
     error: BaseException | None = None
     started: float = field(default_factory=time.monotonic)
+    story: int = field(default_factory=_revisions.__next__)
+    sheet: Sheet | None = None
+    drawn: Drawn | None = None
+    _question: str = ""
+    _full: dict[int, Prompt] = field(default_factory=dict)
+    _opened: Opened = field(default_factory=lambda: Opened(""))
     _small: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
     _image: dict[str, Any] | None = None
     _labels: str | None = None
@@ -83,27 +109,44 @@ class Board:
             self.stage = event.words
         elif isinstance(event, Loaded):
             self.picture = event.picture
+            self._question = event.question
             self._image = keep_picture(self.canvas, event.picture.pixels)
+            self.sheet = Sheet(
+                self.story, event.picture, self._image, event.sha256, None, self.strategy, self.negatives
+            )
         elif isinstance(event, Opened):
-            self.about = event.about
+            self.about, self._opened = event.about, event
         elif isinstance(event, Thinking):
             self.words.append(event.delta)
         elif isinstance(event, PromptFound):
             for index in [i for i in self.prompts if i >= event.index]:  # the prompter began anew
                 self.prompts.pop(index)
+                self._full.pop(index, None)
                 self._forget_mask(index)
+            self._full[event.index] = event.prompt
             self.prompts[event.index] = self.strategy.cut(event.prompt, negatives=self.negatives) or event.prompt
         elif isinstance(event, MaskReady):
             self._add_mask(event.mask.prompt, event.mask)
         elif isinstance(event, Finished):
             self.result = event.result
             self.words = [event.result.answer.thought]
-            self.prompts = dict(enumerate(event.result.sent))
-            self.masks.clear()
-            self._small.clear()
-            self._labels_stale = True
-            for index, mask in enumerate(event.result.masks):
-                self._add_mask(index, mask)
+            self._fill(event.result, tuple(range(1, len(event.result.masks) + 1)))
+            if self.sheet is not None:
+                self.sheet = replace(self.sheet, said=Said.of(event.result))
+
+    def draw(self, sheet: Sheet, drawn: Drawn) -> None:
+        """Let an edit of the sheet be what is shown."""
+        self.story, self.sheet, self.drawn = sheet.story, sheet, drawn
+        self.picture, self._image, self.result = sheet.picture, dict(sheet.image), drawn.result
+        self._fill(drawn.result, drawn.numbers)
+
+    def _fill(self, result: Result, numbers: tuple[int, ...]) -> None:
+        self.prompts = {number - 1: sent for number, sent in zip(numbers, result.sent, strict=True)}
+        self.masks.clear()
+        self._small.clear()
+        self._labels_stale = True
+        for number, mask in zip(numbers, result.masks, strict=True):
+            self._add_mask(number - 1, mask)
 
     def fail(self, error: BaseException) -> None:
         """Let `error` end the question; what was shown so far stays."""
@@ -121,6 +164,25 @@ class Board:
         if self._small.pop(index, None) is not None:
             self._labels_stale = True
 
+    def editable(self) -> Sheet | None:
+        """The sheet as far as the question came: what a person may go on with after Stop."""
+        if self.sheet is None or self.result is not None or not self._full:
+            return self.sheet
+        height, width = self.sheet.picture.pixels.shape[:2]
+        thought = "".join(self.words)
+        indices = sorted(self._full)
+        said = Said(
+            query=Query(self.sheet.picture.pixels, self._question),
+            completion=Completion(thought, (width, height)),
+            answer=Answer(thought, tuple(self._full[i] for i in indices), (STOPPED,)),
+            strategy=self.strategy.name,
+            prompter=self._opened.prompter,
+            segmenter=self._opened.segmenter,
+            masks={self.prompts[i]: self.masks[i] for i in indices if i in self.masks},
+            stopped=True,
+        )
+        return replace(self.sheet, said=said)
+
     # --- what the page's parts are told -------------------------------------------------------------------------------
 
     @property
@@ -137,27 +199,56 @@ class Board:
         """The canvas's `scene`, coordinates in pixels of the source image; every call has a revision of its own."""
         if self._labels_stale and self.picture is not None:
             height, width = self.picture.pixels.shape[:2]
-            self._labels = keep_labels(self.canvas, self._small, shown_size((width, height)))
+            self._labels = keep_labels(
+                self.canvas, self._small, shown_size((width, height)), inline=self.drawn is not None
+            )
             self._labels_stale = False
         return {
             "rev": next(_revisions),
+            "story": self.story,
+            "edit": 0 if self.drawn is None or self.sheet is None else self.sheet.edit.revision,
             "image": self._image,
             "labels": self._labels,
-            "objects": [self._object(i, prompt) for i, prompt in sorted(self.prompts.items())],
+            "objects": [self._object(i) for i in sorted({*self.prompts, *self._said})],
             "summary": self.summary,
         }
 
-    def _object(self, index: int, prompt: Prompt) -> dict[str, Any]:
-        mask = self.masks.get(index)
+    @property
+    def _said(self) -> dict[int, Prompt]:
+        """What the model's objects send, by index; after an edit not what is there."""
+        if self.drawn is None or self.sheet is None:
+            return self.prompts
+        return {number - 1: prompt for number, prompt in self.sheet.shown.items()}
+
+    def _object(self, index: int) -> dict[str, Any]:
+        """One object: what the model said of it (`said` is False where a person added it), and its mask as it is."""
+        mask, said = self.masks.get(index), self._said.get(index)
+        prompt = said or self.prompts[index]
         told = "mask to come" if mask is None else f"{mask.area:,} px · score {mask.score:.2f}"
         return {
             "number": index + 1,
+            "said": said is not None,
             "box": prompt.box,
             "positive": prompt.positive,
             "negative": prompt.negative,
             "masked": mask is not None,
             "tip": f"{index + 1} · {told}",
         }
+
+    @property
+    def edited(self) -> str:
+        """What a person did, in words: "1 edited, 2 added by hand"; empty for nothing."""
+        if self.drawn is None or self.sheet is None:
+            return ""
+        marks = self.drawn.marks
+        crossed = sum(prompt is None for prompt in self.sheet.edit.drawn.values())
+        counts = (
+            (marks.count("edited"), "edited"),
+            (marks.count("added"), "added by hand"),
+            (crossed, "crossed out"),
+            (len(self.sheet.edit.unfinished), "waiting for a point inside or a box"),
+        )
+        return ", ".join(f"{number} {words}" for number, words in counts if number)
 
     @property
     def phase(self) -> dict[str, str]:
@@ -168,7 +259,7 @@ class Board:
             return {"name": "error", "words": self.trouble}
         if self.result is None:
             return {"name": "busy", "words": ""}
-        if self.result.nothing_here:
+        if self.result.nothing_here and not self.edited:
             return {"name": "nothing", "words": NOTHING_HERE}
         return {"name": "done", "words": ""}
 
@@ -182,8 +273,9 @@ class Board:
     @property
     def summary(self) -> str:
         """One line on what there is: "2 objects, 3.1 % of the image"."""
+        told = f" · {self.edited}" if self.edited else ""
         if self.result is not None and self.result.nothing_here:
-            return "Nothing here."
+            return f"No object{told}." if told else "Nothing here."
         if not self.prompts:
             return ""
         if not self._small:
@@ -193,7 +285,7 @@ class Board:
             covered |= mask
         words = f"{counted(len(self.prompts))}, {percent(float(covered.mean()))} of the image"
         waiting = len(self.prompts) - len(self.masks)
-        return f"{words}, {waiting} of them without a mask yet" if waiting else words
+        return f"{words}, {waiting} of them without a mask yet" if waiting else words + told
 
     @property
     def line(self) -> dict[str, str]:
@@ -223,6 +315,8 @@ class Board:
                 f"in {timing.total_s:.1f} s"
             )
         if self.refined:
+            if result.prompter == BY_HAND.name:
+                return f"SAM only, {timing.total_s:.1f} s with SAM {result.segmenter}; prompted by hand"
             return f"SAM only, {timing.total_s:.1f} s with SAM {result.segmenter}; the model was not asked again"
         parts = [
             f"{what} {seconds:.1f} s"
@@ -233,10 +327,12 @@ class Board:
 
     def table(self) -> dict[str, Any]:
         """The objects as a table, square metres only with a georeference: `{"headers", "data"}`."""
+        numbers = range(1, len(self.masks) + 1) if self.drawn is None else self.drawn.numbers
+        marks = ["model"] * len(self.masks) if self.drawn is None else self.drawn.marks
         headers = ["no.", "box", "points", "area, px", "area, m²", "score"]
         rows: list[list[Any]] = []
         if self.result is not None:
-            for number, (sent, mask) in enumerate(zip(self.result.sent, self.result.masks, strict=True), start=1):
+            for number, sent, mask in zip(numbers, self.result.sent, self.result.masks, strict=True):
                 box = "none" if sent.box is None else " ".join(f"{v:.0f}" for v in sent.box)
                 points = f"{len(sent.positive)} in" + (f", {len(sent.negative)} out" if sent.negative else "")
                 metres = self._square_metres(sent, mask)
@@ -244,6 +340,8 @@ class Board:
                 rows.append([number, box, points, mask.area, area, f"{mask.score:.2f}"])
         if not any(row[4] for row in rows):
             headers, rows = headers[:4] + headers[5:], [row[:4] + row[5:] for row in rows]
+        if self.edited:
+            headers, rows = [*headers, "by"], [[*row, _BY[mark]] for row, mark in zip(rows, marks, strict=True)]
         return {"headers": headers, "data": rows}
 
     def _square_metres(self, sent: Prompt, mask: Mask) -> float | None:

@@ -1,14 +1,15 @@
 """The page's own components, each a `gr.HTML` with a fixed template: the canvas, the thought and the status line.
 
 What the server writes reaches the browser as props and is put there with `textContent` or drawn on a canvas, never as
-markup: thoughts, questions and file names are untrusted. The canvas is a viewer: `scene` and `phase` are the server's,
-`value` is left free for what a person will draw.
+markup: thoughts, questions and file names are untrusted. The canvas is viewer and editor: `scene` and `phase` are the
+server's alone, `value` is what a person drew and the browser's alone.
 
 It knows gradio, files of gradio's cache and pixels; no model and no event of the pipeline.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from think2seg.types import Mask, Size
 SHOWN_SIDE = 2048
 """Pixels of the longest side that a browser is given; what is larger is shown smaller."""
 
-EMPTY_SCENE: dict[str, Any] = {"rev": 0, "image": None, "labels": None, "objects": [], "summary": ""}
+EMPTY_SCENE: dict[str, Any] = {
+    "rev": 0, "story": 0, "edit": 0, "image": None, "labels": None, "objects": [], "summary": "",
+}  # fmt: skip
 EMPTY_PHASE: dict[str, str] = {"name": "empty", "words": ""}
 
 _HERE = Path(__file__).parent
@@ -59,17 +62,24 @@ show();
 """
 
 
-def canvas(**layout: Any) -> Any:
-    """The picture with its masks, boxes and points. Event `dropped`: `{"path": …}` of a file that was just uploaded.
+_SCRIPTS = ("view", "masks", "edits", "painting", "editor", "pointer", "keys", "files", "scene")
 
-    Props: `scene` as `scene.Board.scene` makes it, and `phase`, `{"name", "words"}`.
+
+def canvas(limits: dict[str, int], **layout: Any) -> Any:
+    """The picture with its masks, boxes and points, to look at and to edit.
+
+    Its value is a person's edit, `{"story", "revision", "drawn": {number: prompt or null}}`, which only the browser
+    writes. Props: `scene` as `Board.scene` makes it, and `phase`, `{"name", "words"}`. limits: the most `objects` and
+    `points` of an edit. Events: `edited`; `dropped`, `{"path": …}` of a file that was just uploaded.
     """
     return gr.HTML(
+        value={},
         html_template=_read("canvas.html"),
         css_template=_read("canvas.css"),
-        js_on_load=_read("canvas.js"),
+        js_on_load="\n".join(_read(f"canvas_{name}.js") for name in _SCRIPTS),
         apply_default_css=False,
         palette=[list(colour) for colour in overlay.PALETTE],
+        limits=limits,
         scene=EMPTY_SCENE,
         phase=EMPTY_PHASE,
         **layout,
@@ -126,9 +136,9 @@ def small(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     return np.asarray(Image.fromarray(mask.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)) > 0
 
 
-def keep_labels(component: Any, masks: dict[int, NDArray[np.bool_]], size: Size) -> str | None:
+def keep_labels(component: Any, masks: dict[int, NDArray[np.bool_]], size: Size, *, inline: bool = False) -> str | None:
     """One PNG whose grey values are the numbers (index + 1) of the objects in `masks`, all of `size`; its file, or None
-    for no mask. A browser reads at most 255 of them."""
+    for no mask. A browser reads at most 255 of them. inline: a data URL instead, which saves a round trip."""
     indices = sorted(i for i in masks if i < 255)
     if not indices:
         return None
@@ -136,6 +146,8 @@ def keep_labels(component: Any, masks: dict[int, NDArray[np.bool_]], size: Size)
     numbers = np.array([0, *(i + 1 for i in indices)], dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(numbers[labels]).save(buffer, "PNG", compress_level=3)
+    if inline:
+        return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     return keep(component, buffer.getvalue(), "masks.png")
 
 

@@ -11,31 +11,33 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from think2seg import models, overlay, record, weights
-from think2seg.errors import ModelError, QueryError, Think2SegError
+from think2seg.errors import ModelError, Think2SegError
 from think2seg.images import Picture
 from think2seg.pipeline import Pipeline
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, find_strategy
-from think2seg.studio import examples
+from think2seg.studio import edits, examples
 from think2seg.studio.board import Board, Loaded, Opened, PageEvent, Stage
 from think2seg.studio.canvas import EMPTY_PHASE, EMPTY_SCENE, keep
+from think2seg.studio.edits import Sheet
+from think2seg.studio.hand import Hand, Held
 from think2seg.studio.intake import asked_words, described, uploaded
 from think2seg.studio.jobs import Job, Sessions, Tell, Work
-from think2seg.types import Finished, Result
+from think2seg.types import Result
 
 _log = logging.getLogger(__name__)
 
 REPLAY_S = 2.5
+WAITING = {"name": "busy", "words": ""}
 
 Updates = dict[Any, Any]
 
@@ -62,15 +64,9 @@ class Parts:
     models: Any
     about: Any
     held: Any
-
-
-@dataclass(frozen=True, eq=False)
-class Held:
-    """What a session keeps of its last question."""
-
-    result: Result
-    picture: Picture
-    about: str
+    sheet: Any
+    row: Any
+    row_words: Any
 
 
 class Desk:
@@ -92,6 +88,13 @@ class Desk:
         self._segmenters = segmenters
         self._examples = examples_by_name
         self.sessions = Sessions()
+        self.hand = Hand(
+            parts,
+            open_segmenter,
+            lambda name: self._check(name, self._segmenters, "size of SAM"),
+            self.sessions,
+            self._note,
+        )
 
     # --- a picture ------------------------------------------------------------------------------------------------
 
@@ -126,6 +129,8 @@ class Desk:
         p = self.parts
         cleared: Updates = {
             p.held: None,
+            p.sheet: None,
+            **self.hand.row(None, None, ""),
             p.results: gr.update(visible=False),
             p.thought: gr.update(words="", live=False),
             p.about: gr.update(said={"kind": "idle", "words": ""}),
@@ -138,7 +143,7 @@ class Desk:
         board = Board(p.canvas, find_strategy(DEFAULT_STRATEGY))
         try:
             picture = uploaded(path)
-            board.take(Loaded(picture))
+            board.take(Loaded(picture, edits.sha256(path)))
         except Exception as error:  # noqa: BLE001 - a door
             self._note(error)
             board.fail(error)
@@ -146,7 +151,8 @@ class Desk:
             return {**cleared, p.canvas: scene, p.status: gr.update(said=board.line)}
         ready = {"name": "ready", "words": ""}
         said = {"kind": "idle", "words": described(picture)}
-        return {**cleared, p.canvas: gr.update(scene=board.scene, phase=ready), p.status: gr.update(said=said)}
+        canvas = gr.update(scene=board.scene, phase=ready)
+        return {**cleared, p.sheet: board.sheet, p.canvas: canvas, p.status: gr.update(said=said)}
 
     # --- a question -----------------------------------------------------------------------------------------------
 
@@ -154,7 +160,7 @@ class Desk:
         """The question was sent: it may have to wait for others."""
         p = self.parts
         said = {"kind": "busy", "words": "waiting for the model"}
-        return {p.status: gr.update(said=said), **self._busy()}
+        return {p.status: gr.update(said=said), p.canvas: gr.update(phase=WAITING), **self._busy()}
 
     def ask(
         self,
@@ -175,11 +181,12 @@ class Desk:
             self._check(prompter, self._prompters, "prompter")
             self._check(segmenter, self._segmenters, "size of SAM")
             tell(Stage("looking at the picture"))
-            loaded = uploaded(raster or picture)
-            tell(Loaded(loaded))
+            path = raster or picture
+            loaded = uploaded(path)
+            tell(Loaded(loaded, edits.sha256(str(path)), words))
             tell(Stage("loading the model"))
             writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
-            tell(Opened(f"{writer.about}\n{filler.about}"))
+            tell(Opened(f"{writer.about}\n{filler.about}", writer.name, filler.name))
             tell(Stage("looking at the picture"))
             steps = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives)).steps(loaded, words, stop=stop)
             for event in steps:
@@ -203,37 +210,35 @@ class Desk:
 
     # --- SAM alone ------------------------------------------------------------------------------------------------
 
-    def refine(
-        self, held: Held | None, segmenter: str, strategy: str, negatives: bool, request: gr.Request | None = None
+    def edit(
+        self,
+        value: Any,
+        held: Held | None,
+        sheet: Sheet | None,
+        question: Any,
+        segmenter: str,
+        request: gr.Request | None = None,
     ) -> Iterator[Updates]:
-        """SAM's size, the strategy or the negative points changed: SAM runs again on the stored answer."""
-        p = self.parts
-        if held is None:
-            yield {p.status: gr.skip()}
-            return
-        asked = find_strategy(held.result.strategy)
+        """The prompts were edited by hand."""
+        yield from self.hand.edit(value, held, sheet, question, segmenter, request)
 
-        def work(stop: threading.Event, tell: Tell) -> None:
-            wanted = find_strategy(str(strategy))
-            self._check(segmenter, self._segmenters, "size of SAM")
-            if not wanted.can_be_cut_from(asked):
-                raise QueryError(
-                    f"“{wanted.label}” sends more than the stored answer to “{asked.label}” holds. "
-                    "Press Segment to ask again."
-                )
-            tell(Stage(f"SAM {segmenter} is filling in masks"))
-            started = time.monotonic()
-            filler = self._open_segmenter(segmenter)
-            result = Pipeline(_Nobody(held.result.prompter), filler, strategy=asked).refine(
-                held.result, strategy=wanted, negatives=bool(negatives)
-            )
-            timing = replace(held.result.timing, total_s=time.monotonic() - started)
-            tell(Finished(replace(result, timing=timing)))
+    def refine(
+        self,
+        held: Held | None,
+        segmenter: str,
+        strategy: str,
+        negatives: bool,
+        sheet: Sheet | None = None,
+        value: Any = None,
+        question: Any = "",
+        request: gr.Request | None = None,
+    ) -> Iterator[Updates]:
+        """SAM's size, the strategy or the negative points changed: SAM runs again on the stored answer and edits."""
+        yield from self.hand.refine(value, held, sheet, question, segmenter, strategy, negatives, request)
 
-        board = Board(p.canvas, asked, bool(negatives), refined=True)
-        board.take(Loaded(held.picture))  # before the story: what is painted stays until the new masks are there
-        board.words, board.about = [held.result.answer.thought], held.about
-        yield from self._follow(board, work, request, before=held)
+    def outcome(self, held: Held | None, sheet: Sheet | None, question: Any) -> Updates:
+        """The masks of an edit are on the page: now the table and the files."""
+        return self.hand.outcome(held, sheet, question, self._outcome)
 
     # --- examples -------------------------------------------------------------------------------------------------
 
@@ -256,12 +261,15 @@ class Desk:
 
         def work(stop: threading.Event, tell: Tell) -> None:
             picture, result = example.result()
-            tell(Loaded(picture))
+            tell(Loaded(picture, edits.sha256(example.picture), example.question))
+            tell(Opened("", result.prompter, result.segmenter))
             for read in examples.replay(result, REPLAY_S, stop):
                 tell(read)
 
         asked = find_strategy(str(example.document["strategy"]))
-        yield from self._follow(Board(p.canvas, asked, replayed=True), work, request)
+        # The picture goes with every update: gradio sends differences, and its page applies them to the value in place.
+        for updates in self._follow(Board(p.canvas, asked, replayed=True), work, request):
+            yield {**updates, p.picture: path}
 
     # --- models ---------------------------------------------------------------------------------------------------
 
@@ -293,41 +301,42 @@ class Desk:
         if name not in known:
             raise ModelError(f"There is no {what} called {str(name)[:60]!r} here. Known: {', '.join(known)}.")
 
-    def _follow(
-        self, board: Board, work: Work, request: gr.Request | None, before: Held | None = None
-    ) -> Iterator[Updates]:
-        """Run `work` and yield what changes on the page. `before`: what is kept if the work fails."""
+    def _follow(self, board: Board, work: Work, request: gr.Request | None) -> Iterator[Updates]:
+        """Run `work` and yield what changes on the page."""
         self.sessions.replace(request)
         with self.sessions.running_for(request) as replaced:
-            for updates in self._story(board, work, before):
+            for updates in self._story(board, work):
                 if replaced():
                     return
                 yield updates
 
-    def _story(self, board: Board, work: Work, before: Held | None) -> Iterator[Updates]:
+    def _story(self, board: Board, work: Work) -> Iterator[Updates]:
         p = self.parts
         yield {
-            p.held: before,
+            p.held: None,
+            **self.hand.row(None, None, ""),
             p.status: gr.update(said=board.line),
             p.thought: gr.update(**board.thought),
-            p.about: gr.update(said={"kind": "idle", "words": before.about if before else ""}),
+            p.about: gr.update(said={"kind": "idle", "words": ""}),
             p.canvas: gr.update(phase=board.phase),
             **self._busy(),
-            p.results: gr.skip() if before else gr.update(visible=False),
+            p.results: gr.update(visible=False),
         }
         try:
             for batch in Job(work).batches():
                 yield self._changes(board, batch)
             if board.result is not None and board.picture is not None:
-                yield {**self._outcome(board, board.result, board.picture), **self._idle()}
+                # What the page shows once more: a browser that is very busy was seen to lose one of two quick updates.
+                shown = {p.status: gr.update(said=board.line), p.thought: gr.update(**board.thought)}
+                canvas = gr.update(scene=board.scene, phase=board.phase)
+                yield {**self._outcome(board, board.result, board.picture), **shown, p.canvas: canvas, **self._idle()}
         except Exception as error:  # noqa: BLE001 - a door: whatever it is, the page stays usable
             self._note(error)
             board.fail(error)
-            shown = gr.update(phase=board.phase) if before is None else gr.update(phase={"name": "done", "words": ""})
             yield {
                 p.status: gr.update(said=board.line),
                 p.thought: gr.update(**board.thought),
-                p.canvas: shown,
+                p.canvas: gr.update(phase=board.phase),
                 **self._idle(),
             }
 
@@ -344,6 +353,7 @@ class Desk:
         if looks != (board.picture, board.prompts, board.masks) or board.result is not None:
             phase = board.phase
             changes[p.canvas] = gr.update(scene=board.scene, phase=phase)
+            changes[p.sheet] = board.editable()
         if board.about != about:
             changes[p.about] = gr.update(said={"kind": "idle", "words": board.about})
         return changes
@@ -359,8 +369,10 @@ class Desk:
             button: gr.update(value=keep(button, content, name), interactive=True)
             for button, content, name in zip(p.files, contents, names, strict=True)
         }
+        made = Held(result, picture, board.about, board.drawn)
         return {
-            p.held: Held(result, picture, board.about),
+            p.held: made,
+            **self.hand.row(made, board.sheet, result.query.question),
             p.table: board.table(),
             p.document: text,
             p.results: gr.update(visible=True),
@@ -377,15 +389,3 @@ class Desk:
     def _note(error: BaseException) -> None:
         if not isinstance(error, Think2SegError):
             _log.error("A handler of the studio failed", exc_info=error)
-
-
-class _Nobody:
-    """The prompter of a pipeline that only re-runs SAM: it has a name and is never asked."""
-
-    about = ""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def write(self, *_arguments: Any, **_options: Any) -> Any:
-        raise AssertionError("re-running SAM never asks the prompter")

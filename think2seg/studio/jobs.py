@@ -85,6 +85,11 @@ class Sessions:
         with self._closed:
             return self._open.total()
 
+    def busy(self, request: Any) -> bool:
+        """Whether something runs for this session."""
+        with self._closed:
+            return _name(request) in self._open
+
     @contextmanager
     def running_for(self, request: Any) -> Iterator[Callable[[], bool]]:
         """Counts what is inside as running; gives a function that says whether it was replaced by something newer."""

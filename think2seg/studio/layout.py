@@ -17,7 +17,7 @@ from think2seg.pipeline import LONGEST_QUESTION
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
-from think2seg.studio import canvas, examples
+from think2seg.studio import canvas, edits, examples
 from think2seg.studio.handlers import Desk, Parts
 
 TITLE = "Think2Seg"
@@ -82,7 +82,8 @@ def page(
         gr.HTML(f"<h1>{TITLE}</h1><p>{SENTENCE}</p>", elem_id="head")
         with gr.Row(elem_id="desk"):
             with gr.Column(scale=7, min_width=340):
-                view = canvas.canvas(elem_id="canvas")
+                view = canvas.canvas({"objects": edits.MOST_OBJECTS, "points": edits.MOST_POINTS}, elem_id="canvas")
+                row, row_words = _training_row()
             with gr.Column(scale=5, min_width=340):
                 sources, picture, raster = _sources()
                 question, segment, stop = _question()
@@ -97,11 +98,12 @@ def page(
                 prompter, segmenter, strategy, negatives, models_line = _settings(
                     prompters, segmenters, default_prompter, default_segmenter
                 )
-        held = gr.State(None, time_to_live=_HOUR)
+        held, sheet = gr.State(None, time_to_live=_HOUR), gr.State(None, time_to_live=_HOUR)
         parts = Parts(
             canvas=view, picture=picture, raster=raster, sources=sources, question=question, segment=segment, stop=stop,
             status=status, thought=thought, results=results, table=table, document=document, files=files,
             prompter=prompter, segmenter=segmenter, models=models_line, about=about, held=held,
+            sheet=sheet, row=row, row_words=row_words,
         )  # fmt: skip
         desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found)
         _wire(demo, desk, parts, strategy, negatives, strip)
@@ -136,6 +138,15 @@ def _question() -> tuple[Any, Any, Any]:
         segment = gr.Button("Segment", variant="primary", scale=3, min_width=120, elem_id="segment")
         stop = gr.Button("Stop", variant="stop", scale=1, min_width=90, interactive=False, elem_id="stop")
     return question, segment, stop
+
+
+def _training_row() -> tuple[Any, Any]:
+    with gr.Row(elem_id="training"):
+        row = gr.DownloadButton(
+            "Download as training row", size="sm", interactive=False, min_width=200, scale=0, elem_id="training-row"
+        )
+        words = canvas.status("", elem_id="training-words")
+    return row, words
 
 
 def _results() -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
@@ -194,28 +205,40 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     private: dict[str, Any] = {**quiet, "api_visibility": "private"}
     short: dict[str, Any] = {**private, "queue": False}
-    shown = [p.canvas, p.status, p.thought, p.about, p.results, p.held, p.segment, p.stop]
+    row = [p.row, p.row_words]
+    shown = [p.canvas, p.status, p.thought, p.about, p.results, p.held, p.sheet, p.segment, p.stop, *row]
     run = [*shown, p.table, p.document, *p.files]
 
     gr.on([p.picture.upload, p.picture.clear], desk.show_picture, p.picture, [*shown, p.raster], **short)
     gr.on([p.raster.upload, p.raster.clear], desk.show_raster, p.raster, [*shown, p.picture], **short)
     p.canvas.dropped(desk.show_dropped, None, [*shown, p.picture, p.raster, p.sources], **short)
 
-    waiting = gr.on([p.segment.click, p.question.submit], desk.wait, None, [p.status, p.segment, p.stop], **short)
+    waiting = gr.on([p.segment.click, p.question.submit], desk.wait, None,
+                    [p.status, p.canvas, p.segment, p.stop], **short)  # fmt: skip
     asking = waiting.then(
         desk.ask, [p.picture, p.raster, p.question, p.prompter, p.segmenter, strategy, negatives], run,
         concurrency_id="think", concurrency_limit=1, api_name="segment", **quiet,
     )  # fmt: skip
     again = gr.on(
         [p.segmenter.input, strategy.input, negatives.input],
-        desk.refine, [p.held, p.segmenter, strategy, negatives], run,
+        desk.refine, [p.held, p.segmenter, strategy, negatives, p.sheet, p.canvas, p.question], run,
         concurrency_id="segment", concurrency_limit=1, trigger_mode="always_last", **private,
     )  # fmt: skip
+    editing = p.canvas.edited(
+        desk.edit, [p.canvas, p.held, p.sheet, p.question, p.segmenter], run,
+        concurrency_id="segment", concurrency_limit=1, trigger_mode="always_last", **private,
+    )  # fmt: skip
+    for changed in (again, editing):
+        changed.then(
+            desk.outcome, [p.held, p.sheet, p.question], run,
+            concurrency_id="outcome", concurrency_limit=8, trigger_mode="always_last", **private,
+        )  # fmt: skip
+    p.question.blur(desk.hand.row, [p.held, p.sheet, p.question], row, **short)
     choosing = strip.chosen(
         desk.choose, None, [*run, p.picture, p.raster, p.sources, p.question],
         concurrency_id="replay", concurrency_limit=8, **private,
     )  # fmt: skip
-    p.stop.click(None, None, None, cancels=[asking, again, choosing], **short).then(
+    p.stop.click(None, None, None, cancels=[asking, again, editing, choosing], **short).then(
         desk.stopped, None, [p.status, p.canvas, p.thought, p.segment, p.stop], **short
     )
     gr.on(
