@@ -34,25 +34,29 @@ ROOMS: dict[str, set[str]] = {
         "types", "errors", "strategy", "answer", "dialect", "images", "overlay", "metrics", "record", "models",
         "weights", "prompter", "segmenter",
     },
+    "compare": {
+        "types", "errors", "strategy", "images", "overlay", "metrics", "datasets", "prompter", "segmenter", "pipeline",
+    },
     "evaluation": {
         "types", "errors", "strategy", "dialect", "images", "overlay", "metrics", "record", "models", "weights",
         "datasets", "prompter", "segmenter", "pipeline",
     },
     "studio": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
-        "prompter", "segmenter", "pipeline",
+        "prompter", "segmenter", "pipeline", "compare",
     },
     "__main__": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
-        "datasets", "prompter", "segmenter", "baselines", "pipeline", "evaluation",
+        "datasets", "prompter", "segmenter", "baselines", "pipeline", "compare", "evaluation",
     },
     "__init__": {"errors", "pipeline", "types"},
 }  # fmt: skip
 
 # Files that are a room's back room, by the room they belong to.
 BACK_ROOMS = {
-    "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter",
-    "sam2_nano": "segmenter", "pump": "pipeline", "evaluation_commands": "__main__",
+    "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter", "heat": "overlay",
+    "sam2_nano": "segmenter", "pump": "pipeline", "comparison": "compare", "plate": "compare",
+    "comparison_command": "__main__", "terminal": "__main__", "evaluation_commands": "__main__",
 }  # fmt: skip
 
 # What a room may take from outside the standard library; every other room: numpy only.
@@ -73,6 +77,7 @@ OUTSIDE: dict[str, set[str]] = {
     "prompter": {"torch", "transformers", "PIL", "safetensors"},
     "segmenter": {"torch", "sam2", "numpy", "cv2", "safetensors"},
     "pipeline": {"numpy", "PIL"},
+    "compare": {"numpy", "PIL", "matplotlib"},
     "baselines": {"numpy"},
     "evaluation": {"numpy", "PIL", "cv2", "scipy", "matplotlib", "tqdm", "torch"},
     "studio": {"gradio", "gradio_client", "numpy", "PIL"},

@@ -1,4 +1,4 @@
-"""The command line: `python -m think2seg segment | models | evaluate | compare-reports | study`.
+"""The command line: `python -m think2seg segment | compare | models | evaluate | …`.
 
 A door: it maps events to a terminal and errors to exit codes. Thoughts and progress go to stderr, results to stdout.
 Exit 0 also for "nothing here"; 2 for bad input or an answer that cannot be read; 3 for a model that cannot run here.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from think2seg import evaluation_commands
+from think2seg import comparison_command, evaluation_commands
 from think2seg.errors import AnswerError, ModelError, Think2SegError
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, find_strategy
+from think2seg.terminal import check_writable as _check_writable
+from think2seg.terminal import plain as _plain
+from think2seg.terminal import say as _say
 from think2seg.types import Finished, MaskReady, PromptFound, Result, Thinking
 
 
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the known models, and whether they can run here")
     models.set_defaults(run=_models)
 
+    comparison_command.add(commands)
     evaluation_commands.add(commands)
     return parser
 
@@ -119,17 +122,6 @@ def _segment(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_writable(folder: Path) -> None:
-    from think2seg.errors import QueryError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise QueryError(f"--out {folder} cannot be made a folder: {error.strerror}. Give another one.") from error
-    if not os.access(folder, os.W_OK):
-        raise QueryError(f"--out {folder} cannot be written to. Give another folder.")
-
-
 def _summary(result: Result, out: Path | None) -> str:
     lines: list[str] = []
     if result.nothing_here:
@@ -163,15 +155,6 @@ def _models(_options: argparse.Namespace) -> int:
             print(f"  {'':<16} {entry.about}")
         print(f"  {'auto':<16} {choose()[1]}\n")
     return 0
-
-
-def _plain(text: str) -> str:
-    """Model text for a terminal: no control characters, which could move the cursor or worse."""
-    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _say(text: str, end: str = "\n") -> None:
-    sys.stderr.write(_plain(text) + end)
 
 
 if __name__ == "__main__":
