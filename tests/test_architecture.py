@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "geo": {"types", "errors"},
     "overlay": {"types"},
     "metrics": set(),
+    "consistency": {"types", "errors", "strategy", "dialect"},
     "record": {"types"},
     "datasets": {"types", "errors", "images"},
     "models": {"errors"},
@@ -37,17 +38,20 @@ ROOMS: dict[str, set[str]] = {
     "compare": {
         "types", "errors", "strategy", "images", "overlay", "metrics", "datasets", "prompter", "segmenter", "pipeline",
     },
+    "votes": {
+        "types", "errors", "strategy", "images", "metrics", "prompter", "segmenter", "pipeline", "compare",
+    },
     "evaluation": {
         "types", "errors", "strategy", "dialect", "images", "overlay", "metrics", "record", "models", "weights",
         "datasets", "prompter", "segmenter", "pipeline",
     },
     "studio": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
-        "prompter", "segmenter", "pipeline", "compare",
+        "prompter", "segmenter", "pipeline", "compare", "votes", "consistency",
     },
     "__main__": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
-        "datasets", "prompter", "segmenter", "baselines", "pipeline", "compare", "evaluation",
+        "datasets", "prompter", "segmenter", "baselines", "pipeline", "compare", "consistency", "evaluation",
     },
     "__init__": {"errors", "pipeline", "types"},
 }  # fmt: skip
@@ -69,6 +73,7 @@ OUTSIDE: dict[str, set[str]] = {
     "geo": {"numpy", "rasterio", "pyproj"},
     "overlay": {"numpy", "cv2", "PIL"},
     "metrics": {"numpy"},
+    "consistency": set(),
     "record": {"numpy", "PIL", "pycocotools"},
     "datasets": {"numpy", "cv2", "PIL", "pycocotools"},
     "models": set(),
@@ -78,6 +83,7 @@ OUTSIDE: dict[str, set[str]] = {
     "segmenter": {"torch", "sam2", "numpy", "cv2", "safetensors"},
     "pipeline": {"numpy", "PIL"},
     "compare": {"numpy", "PIL", "matplotlib"},
+    "votes": {"numpy", "scipy"},
     "baselines": {"numpy"},
     "evaluation": {"numpy", "PIL", "cv2", "scipy", "matplotlib", "tqdm", "torch"},
     "studio": {"gradio", "gradio_client", "numpy", "PIL"},

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from think2seg import comparison_command, evaluation_commands
+from think2seg import comparison_command, consistency, evaluation_commands
 from think2seg.errors import AnswerError, ModelError, Think2SegError
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, find_strategy
 from think2seg.terminal import check_writable as _check_writable
@@ -134,7 +134,9 @@ def _summary(result: Result, out: Path | None) -> str:
         for number, (sent, mask) in enumerate(zip(result.sent, result.masks, strict=True), start=1):
             box = "no box" if sent.box is None else "box " + " ".join(f"{v:.0f}" for v in sent.box)
             lines.append(f"  {number}. {box}, {mask.area} pixels, score {mask.score:.2f}")
-    lines += [f"Note: {warning}" for warning in result.answer.warnings]
+    said_otherwise = consistency.doubt(result)
+    warnings = [*result.answer.warnings, *([said_otherwise] if said_otherwise else [])]
+    lines += [f"Note: {_plain(warning)}" for warning in warnings]
     lines.append(f"{result.prompter} + {result.segmenter}, {result.strategy}, {result.timing.total_s:.1f} s")
     if out is not None:
         lines.append(f"Written: {out / 'result.json'}, {out / 'mask.png'}, {out / 'overlay.png'}")

@@ -22,7 +22,7 @@ from think2seg import images
 from think2seg.comparison import Comparison, Panel, Place, truth_mask
 from think2seg.errors import AnswerError, ModelError, QueryError
 from think2seg.pipeline import Pipeline, Source, checked_question
-from think2seg.prompter import Prompter, Writing
+from think2seg.prompter import Prompter, Sampling, Writing
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import Strategy, find_strategy
 from think2seg.types import Event as PipelineEvent
@@ -282,7 +282,16 @@ class _Noted:
         self.seconds: float | None = None
         self._prompter = prompter
 
-    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
+    def write(
+        self,
+        query: Query,
+        strategy: Strategy,
+        *,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None = None,
+    ) -> Writing:
+        del sampling  # a comparison is of greedy answers
         started = time.monotonic()
         writing = self._prompter.write(query, strategy, stop=stop, deadline=deadline)
         return Writing(writing.frame, self._pieces(writing, started), writing.dialect)

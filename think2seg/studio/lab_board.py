@@ -57,8 +57,7 @@ class ComparisonBoard:
             self.bench.about, self.stale = f"{event.picture.name}: “{event.question}”", True
         elif isinstance(event, Began):
             self._live, self._since = _key(event.place), time.monotonic()
-            how = "asking the model" if event.source is None else f"cut from the answer to “{_label(event.source)}”"
-            self._how[self._live] = how
+            how = self._how[self._live] = "asking the model" if event.source is None else came_from(event)
             pane = self.bench.panes[self._live]
             pane.kind, pane.words = "busy", how
             self.stage, self.stale = f"{pane.title}: {how}", True
@@ -147,11 +146,18 @@ def told(panel: Panel) -> str:
     height, width = result.query.image.shape[:2]
     objects = "nothing here" if result.nothing_here else counted(len(result.masks))
     share = "" if result.nothing_here else f", {percent((panel.area or 0) / (height * width))} of the picture"
-    how = "asked again" if panel.source is None else f"cut from the answer to “{_label(panel.source)}”"
+    how = "asked again" if panel.source is None else came_from(panel)
     time_ = f"SAM {panel.segmenter_s or 0:.2f} s"
     if panel.prompter_s is not None:
         time_ = f"model {panel.prompter_s:.1f} s, {time_}"
     return f"{objects}{share} · {how} · {time_}"
+
+
+def came_from(panel: Panel | Began) -> str:
+    """Where the prompts of a panel come from that nobody was asked for."""
+    if panel.source == panel.place.strategy:
+        return "from the answer that was there"
+    return f"cut from the answer to “{_label(str(panel.source))}”"
 
 
 def trouble(error: BaseException) -> str:

@@ -218,8 +218,8 @@ class Lab:
         p = self.parts
         changes: dict[str, Any] = {"live": board.live}
         if board.stale:
-            changes["bench"] = board.bench.told
             board.stale = False
+            changes["bench"] = board.bench.told
         return {p.status: gr.update(said=board.line), p.bench: gr.update(**changes)}
 
     def _papers(self, board: ComparisonBoard) -> Updates:

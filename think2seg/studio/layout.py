@@ -105,9 +105,9 @@ def page(
         )  # fmt: skip
         desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found)
         _wire(demo, desk, parts, strategy, negatives, strip)
-        bench = lab.lab(parts, negatives, open_prompter, open_segmenter, prompters, segmenters)
+        comparing, polling = lab.lab(parts, strategy, negatives, open_prompter, open_segmenter, prompters, segmenters)
     demo.queue(max_size=32, default_concurrency_limit=1, api_open=False)
-    demo.desk, demo.lab = desk, bench
+    demo.desk, demo.lab, demo.poll = desk, comparing, polling
     return demo
 
 
