@@ -242,6 +242,7 @@ function fill(view) {
   tick.disabled = !["done", "map"].includes(panel.kind);
   box.querySelector(".say").textContent = panel.words;
   say(view, panel.thought);
+  if (panel.unfolded && panel.thought && !view.unfolded) { view.unfolded = true; box.querySelector(".mind").open = true; }
 }
 function say({ box }, words) {
   const mind = box.querySelector(".mind"), text = mind.querySelector("p");

@@ -54,13 +54,15 @@ def bench(**layout: Any) -> Any:
 
 @dataclass
 class Pane:
-    """One panel as the page shows it. kind: waiting, busy, done, failed, stopped or map."""
+    """One panel as the page shows it. kind: waiting, busy, done, failed, stopped or map. unfolded: its thought lies
+    open."""
 
     key: str
     title: str
     kind: str = "waiting"
     words: str = "waiting"
     thought: str = ""
+    unfolded: bool = False
     labels: str | None = None
     heat: str | None = None
     objects: list[dict[str, Any]] = field(default_factory=list)
@@ -85,6 +87,16 @@ class Bench:
     def show(self, pixels: NDArray[np.uint8]) -> None:
         """The picture of all panels, (H, W, 3) uint8."""
         self._image = keep_picture(self.component, pixels)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a picture yet."""
+        return self._image is not None
+
+    @property
+    def size(self) -> Size:
+        """(width, height) of the picture; 1 × 1 before there is one."""
+        return (1, 1) if self._image is None else (self._image["width"], self._image["height"])
 
     def add(self, key: str, title: str, **rest: Any) -> None:
         """Another panel, last in the row; one that is there already stays as it is."""

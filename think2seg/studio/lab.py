@@ -23,9 +23,9 @@ from think2seg.votes import HOTTEST
 STYLE = (Path(__file__).parent / "lab.css").read_text(encoding="utf-8")
 SENTENCE = "The same question and picture as above, looked at from several sides."
 VOTES = (
-    "The model is asked again and again, and each time its words are drawn by chance at this temperature. What all samples "
-    "share is no accident of wording; the confidence of an object is the share of the samples that find it. It says how "
-    "steady the answer is, not whether it is right."
+    "The model is asked again and again, and each time its words are drawn by chance at this temperature. What all "
+    "samples share is no accident of wording; the confidence of an object is the share of the samples that find it. "
+    "It says how steady the answer is, not whether it is right."
 )
 _HOUR = 3600
 _MASKS = [".png", ".tif", ".tiff", ".bmp"]

@@ -11,6 +11,7 @@ from typing import Any
 
 from think2seg import compare as comparing
 from think2seg.compare import Began, Compared, Comparison, Ended, Panel, Place, Thought
+from think2seg.consistency import doubt
 from think2seg.errors import Think2SegError
 from think2seg.images import Picture
 from think2seg.strategy import find_strategy
@@ -150,7 +151,8 @@ def told(panel: Panel) -> str:
     time_ = f"SAM {panel.segmenter_s or 0:.2f} s"
     if panel.prompter_s is not None:
         time_ = f"model {panel.prompter_s:.1f} s, {time_}"
-    return f"{objects}{share} · {how} · {time_}"
+    words, said_otherwise = f"{objects}{share} · {how} · {time_}", doubt(result)
+    return f"{words}. {said_otherwise}" if said_otherwise else words
 
 
 def came_from(panel: Panel | Began) -> str:

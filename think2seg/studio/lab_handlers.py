@@ -162,9 +162,9 @@ class Lab:
                 check(what, came, known)
             words = asked_words(question).strip()
             loaded = uploaded(raster or picture)
-            tell(Shown(loaded, words))
             height, width = loaded.pixels.shape[:2]
             right = comparing.truth_mask(uploaded_path(truth, "truth mask"), (width, height)) if truth else None
+            tell(Shown(loaded, words))
             tell(Stage("loading the model"))
             writer = self.writer(prompter, held)
             stored = about_the_same([*answers, *([held.result] if held else [])], writer.name, loaded, words)
@@ -217,7 +217,7 @@ class Lab:
         """The status and the panel that is worked on always, the rest only when it must."""
         p = self.parts
         changes: dict[str, Any] = {"live": board.live}
-        if board.stale:
+        if board.stale and board.bench.begun:  # else what an earlier comparison came to stays
             board.stale = False
             changes["bench"] = board.bench.told
         return {p.status: gr.update(said=board.line), p.bench: gr.update(**changes)}

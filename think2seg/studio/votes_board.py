@@ -9,12 +9,15 @@ import time
 from typing import Any
 
 from think2seg import votes as voting
+from think2seg.comparison import share_of
+from think2seg.consistency import doubt
 from think2seg.studio.bench import QUIET, Bench, figures
 from think2seg.studio.board import Stage, counted, percent
 from think2seg.studio.lab_board import Shown, trouble
 from think2seg.votes import Answered, Asking, Sample, Thought, Voted, Votes
 
 GREEDY, MAP = "greedy", "votes"
+LEGEND = ("no sample", "every sample")
 
 
 class VotesBoard:
@@ -31,10 +34,10 @@ class VotesBoard:
         self._samples: list[Sample] = []
         self._started = self._since = time.monotonic()
         self._live: str | None = None
-        self.bench.add(GREEDY, "the answer (greedy)")
+        self.bench.add(GREEDY, "the answer (greedy)", unfolded=True)
         self.bench.add(MAP, "vote map", words="waiting for samples")
         for index in range(number):
-            self.bench.add(_key(index), f"sample {index + 1}")
+            self.bench.add(_key(index), f"sample {index + 1}", unfolded=True)
 
     def take(self, event: voting.Event | Stage | Shown) -> None:
         """Let `event` change what is shown."""
@@ -67,8 +70,14 @@ class VotesBoard:
         else:
             share = float(result.mask.mean())
             found = f"{counted(len(result.masks))}, {percent(share)} of the picture"
-            pane.kind, pane.words = "done", "nothing here" if result.nothing_here else found
+            words, said_otherwise = "nothing here" if result.nothing_here else found, doubt(result)
+            pane.kind, pane.words = "done", f"{words}. {said_otherwise}" if said_otherwise else words
             self.bench.paint(key, result)
+        if number is not None:
+            masks = [s.result.mask for s in self._samples if s.result is not None]
+            self.bench.panes[MAP].words = f"share of {len(self._samples)} samples so far"
+            self.bench.legend = LEGEND
+            self.bench.warm(MAP, share_of(masks, self.bench.size, len(self._samples)))
 
     def _finish(self, found: Votes | None) -> None:
         self.found, self.over, self.stale = found, True, True
@@ -80,8 +89,7 @@ class VotesBoard:
         pane.kind = "map"
         pane.words = f"share of {number} samples whose mask holds the pixel · {tally(found)}"
         self.bench.warm(MAP, found.share)
-        self.bench.legend = ("no sample", "every sample")
-        rows = [
+        rows: list[list[str | None]] = [
             [
                 f"object {i}",
                 f"{one.found} of {one.samples}",

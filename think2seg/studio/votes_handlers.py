@@ -139,7 +139,7 @@ class Poll:
     def _changes(self, board: VotesBoard) -> Updates:
         p = self.parts
         changes: dict[str, Any] = {"live": board.live}
-        if board.stale:
+        if board.stale and board.bench.begun:
             board.stale = False
             changes["bench"] = board.bench.told
         return {p.status: gr.update(said=board.line), p.bench: gr.update(**changes)}
