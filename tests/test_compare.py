@@ -404,3 +404,10 @@ def test_the_real_pair_agrees_with_its_pipeline() -> None:
     assert [p.source for p in found.panels] == ["box+2", "box+2"]
     assert np.array_equal(found.panels[1].mask, first.mask)
     assert np.array_equal(found.panels[0].mask, line.refine(first, strategy="box").mask)
+
+
+@pytest.mark.parametrize("shape", [(3000, 160, 3), (32, 40, 3), (160, 3000, 3)])
+def test_a_plate_of_any_picture_is_of_a_size_to_look_at(shape: tuple[int, int, int]) -> None:
+    _events, found = run(image=np.full(shape, 90, np.uint8), strategies=["box", "points"])
+    shown = plate.plate(found)
+    assert shown.shape[0] < 1200 and 500 < shown.shape[1] < 1500

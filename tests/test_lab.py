@@ -108,6 +108,15 @@ def upload(page: Page) -> Path:
     return png(Path(get_upload_folder()) / "field.png")
 
 
+@pytest.fixture(scope="module")
+def doorstep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Path]]:
+    """One page and a picture for all inputs that are refused at the door."""
+    folder = tmp_path_factory.mktemp("doorstep")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        yield Page(folder), png(Path(get_upload_folder()) / "field.png")
+
+
 def truth(width: int = 800, height: int = 600) -> Path:
     """A mask of the left half."""
     mask = np.zeros((height, width), np.uint8)
@@ -236,8 +245,9 @@ def test_what_the_model_wrote_stays_text(page: Page, upload: Path) -> None:
     ],
 )
 def test_inputs_are_checked_in_the_handler(
-    page: Page, upload: Path, question: Any, options: dict[str, Any], words: str
+    doorstep: tuple[Page, Path], question: Any, options: dict[str, Any], words: str
 ) -> None:
+    page, upload = doorstep
     page.compare(upload, question, **options)
     assert words in page.said()["words"] and page.said()["kind"] == "error"
     assert page.prompter.calls == 0 and page.shown[page.lab.parts.run]["interactive"]
@@ -308,7 +318,7 @@ def test_stop_leaves_what_is_done_and_frees_the_model(page: Page, upload: Path, 
     page.take(page.lab.stop(request))
     for updates in steps:
         page.take(updates)
-    assert time.monotonic() - began < 1.5 and page.prompter.ended.wait(1.0) and page.lab.sessions.running == 0
+    assert time.monotonic() - began < 5 and page.prompter.ended.wait(1.0) and page.lab.sessions.running == 0
     kinds = [page.panels()[f"{s} · nano"]["kind"] for s in ALL]
     assert kinds == ["done", "done", "done", "stopped", "stopped"]
     assert page.said()["kind"] == "stopped" and "3 of 5 panels done; what is done stays" in page.said()["words"]
@@ -415,7 +425,7 @@ def test_stopping_samples_keeps_the_votes(page: Page, upload: Path) -> None:
     page.take(page.poll.stop(request))
     for updates in steps:
         page.take(updates)
-    assert time.monotonic() - began < 1.5 and page.prompter.ended.wait(1.0) and page.poll.sessions.running == 0
+    assert time.monotonic() - began < 5 and page.prompter.ended.wait(1.0) and page.poll.sessions.running == 0
     assert page.said(page.poll) == {"kind": "stopped", "words": "stopped after 0 of 4 samples: too few for a vote"}
     assert page.panels(page.poll)["greedy"]["kind"] == "done" and page.panels(page.poll)["votes"]["kind"] == "stopped"
 
@@ -436,7 +446,10 @@ def test_stopping_samples_keeps_the_votes(page: Page, upload: Path) -> None:
         ({"strategy": "lasso"}, "lasso"),
     ],
 )
-def test_samples_that_make_no_sense_are_refused(page: Page, upload: Path, options: dict[str, Any], words: str) -> None:
+def test_samples_that_make_no_sense_are_refused(
+    doorstep: tuple[Page, Path], options: dict[str, Any], words: str
+) -> None:
+    page, upload = doorstep
     page.draw(upload, "chance", **options)
     assert words in page.said(page.poll)["words"] and page.said(page.poll)["kind"] == "error"
     assert page.prompter.calls == 0 and page.shown[page.poll.parts.run]["interactive"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from think2seg import overlay
 from think2seg.comparison import Comparison, Panel
 from think2seg.heat import colours, heat
 from think2seg.strategy import find_strategy
+from think2seg.types import Query, Result, Size
 
 _SIDE = 440
 """Pixels that a panel on the plate is wide at most."""
+_CAPTION = 240
 _GAP, _LINE = 16, 20
 _INK, _FAINT, _PAPER, _BLANK = (17, 24, 39), (75, 85, 99), (255, 255, 255), (232, 237, 243)
 _MOST_ACROSS = 6
@@ -48,32 +51,35 @@ def caption(comparison: Comparison, index: int) -> tuple[str, str]:
 def plate(comparison: Comparison) -> Picture:
     """The panels, the disagreement map and the truth if there is one, each with its caption, as one (H, W, 3) uint8."""
     segmenters = len({panel.place.segmenter for panel in comparison.panels})
-    pictures = [_shown(comparison, panel) for panel in comparison.panels]
+    width, height = comparison.query.size
+    scale = min(1.0, _SIDE / width, 2 * _SIDE / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    cell = max(_CAPTION, size[0])
+    ground = _resized(comparison.query.image, size)
+    pictures = [_shown(comparison, panel, size) for panel in comparison.panels]
     captions = [caption(comparison, i) for i in range(len(comparison.panels))]
-    pictures.append(heat(comparison.query.image, comparison.disagreement))
+    split = Image.fromarray(comparison.disagreement).resize(size, Image.Resampling.BOX)
+    pictures.append(heat(ground, np.asarray(split, dtype=np.float32)))
     captions.append(("disagreement", "bright where the panels are evenly split"))
     if comparison.truth is not None:
-        shown = comparison.query.image.copy()
-        overlay.tint(shown, comparison.query.image, comparison.truth, overlay.PALETTE[2], 0.55)
-        pictures.append(shown)
+        truth = _resized(comparison.truth.astype(np.uint8) * 255, size) >= 128
+        pictures.append(ground.copy())
+        overlay.tint(pictures[-1], ground, truth, overlay.PALETTE[2], 0.55)
         captions.append(("truth", f"{int(comparison.truth.sum()):,} px"))
     across = min(segmenters, _MOST_ACROSS) if segmenters > 1 else min(len(pictures), 3)
-    width, height = comparison.query.size
-    scale = min(1.0, _SIDE / width)
-    size = (max(160, round(width * scale)), max(1, round(height * max(160 / width, scale))))
     rows = -(-len(pictures) // across)
-    question = _wrapped(comparison.query.question, across * (size[0] + _GAP) - _GAP, _font(20), most=3)
+    question = _wrapped(comparison.query.question, across * (cell + _GAP) - _GAP, _font(20), most=3)
     head = _GAP + 28 * len(question) + _GAP
-    texts = [_wrapped(name, size[0], _font(15), 1) + _wrapped(told, size[0], _font(13), 2) for name, told in captions]
+    texts = [_wrapped(name, cell, _font(15), 1) + _wrapped(told, cell, _font(13), 2) for name, told in captions]
     foot = 4 + _LINE * max(map(len, texts)) + _GAP
-    whole = (across * (size[0] + _GAP) + _GAP, head + rows * (size[1] + foot) + 2 * _LINE + _GAP)
+    whole = (across * (cell + _GAP) + _GAP, head + rows * (size[1] + foot) + 2 * _LINE + _GAP)
     paper = Image.new("RGB", whole, _PAPER)
     ink = ImageDraw.Draw(paper)
     for number, line in enumerate(question):
         ink.text((_GAP, _GAP + 28 * number), line, _INK, _font(20))
     for number, (picture, lines) in enumerate(zip(pictures, texts, strict=True)):
-        x, y = _GAP + (number % across) * (size[0] + _GAP), head + (number // across) * (size[1] + foot)
-        paper.paste(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0), (x, y))
+        x, y = _GAP + (number % across) * (cell + _GAP), head + (number // across) * (size[1] + foot)
+        paper.paste(Image.fromarray(picture), (x, y))
         for i, line in enumerate(lines):
             font, colour = (_font(15), _INK) if i == 0 else (_font(13), _FAINT)
             ink.text((x, y + size[1] + 4 + _LINE * i), line, colour, font)
@@ -81,10 +87,31 @@ def plate(comparison: Comparison) -> Picture:
     return np.asarray(paper)
 
 
-def _shown(comparison: Comparison, panel: Panel) -> Picture:
-    if panel.result is not None:
-        return overlay.draw(panel.result)
-    return np.full_like(comparison.query.image, np.array(_BLANK, dtype=np.uint8))
+def _shown(comparison: Comparison, panel: Panel, size: Size) -> Picture:
+    """A panel at the `size` that it has on the plate, drawn at twice that at most: large pictures cost no more."""
+    if panel.result is None:
+        return np.full((size[1], size[0], 3), _BLANK, dtype=np.uint8)
+    result, was = panel.result, comparison.query.size
+    if was[0] > 2 * size[0]:
+        result = _shrunk(result, (2 * size[0], 2 * size[1]))
+    drawn = Image.fromarray(overlay.draw(result))
+    return np.asarray(drawn.resize(size, Image.Resampling.LANCZOS))
+
+
+def _shrunk(result: Result, size: Size) -> Result:
+    """`result` on its picture at another size, to be drawn."""
+    was = result.query.size
+    return replace(
+        result,
+        query=Query(_resized(result.query.image, size), result.query.question),
+        answer=replace(result.answer, prompts=tuple(p.moved(was, size) for p in result.answer.prompts)),
+        sent=tuple(p.moved(was, size) for p in result.sent),
+        masks=tuple(replace(m, pixels=_resized(m.pixels.astype(np.uint8) * 255, size) >= 128) for m in result.masks),
+    )
+
+
+def _resized(pixels: Picture, size: Size) -> Picture:
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX, reducing_gap=2.0))
 
 
 def _legend(paper: Image.Image, ink: ImageDraw.ImageDraw, at: tuple[int, int]) -> None:

@@ -293,6 +293,8 @@ async function take() {
     picked = picked.filter((name) => views.has(name) && !views.get(name).box.querySelector(".pick input").disabled);
     ticks();
     hand.hidden = !names.length;
+    grid.style.setProperty("--columns", next.columns || "auto-fill");
+    grid.classList.toggle("fixed", next.columns > 0);
     bench.querySelector(".about").textContent = next.about;
     key.hidden = !next.legend;
     if (next.legend) [key.querySelector(".low").textContent, key.querySelector(".high").textContent] = next.legend;

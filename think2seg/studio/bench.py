@@ -29,7 +29,8 @@ _HERE = Path(__file__).parent
 _revisions = itertools.count(1)
 
 EMPTY: dict[str, Any] = {
-    "rev": 0, "image": None, "about": "", "panels": [], "table": None, "pairs": None, "legend": None
+    "rev": 0, "image": None, "about": "", "panels": [], "table": None, "pairs": None, "legend": None,
+    "columns": 0,
 }  # fmt: skip
 QUIET: dict[str, str] = {"key": "", "words": "", "thought": ""}
 
@@ -74,7 +75,8 @@ class Pane:
 
 @dataclass
 class Bench:
-    """What the component shows. component: owns the pictures in the cache. legend: what the map's ends mean."""
+    """What the component shows. component: owns the pictures in the cache. legend: what the map's ends mean.
+    columns: panels in a row on a wide screen, 0 for as many as fit."""
 
     component: Any
     about: str = ""
@@ -82,6 +84,7 @@ class Bench:
     table: dict[str, Any] | None = None
     pairs: dict[str, Any] | None = None
     legend: tuple[str, str] | None = None
+    columns: int = 0
     _image: dict[str, Any] | None = None
 
     def show(self, pixels: NDArray[np.uint8]) -> None:
@@ -134,6 +137,7 @@ class Bench:
             "table": self.table,
             "pairs": self.pairs,
             "legend": self.legend,
+            "columns": self.columns,
         }
 
 

@@ -45,6 +45,8 @@ class ComparisonBoard:
         self._live: str | None = None
         self._since = self._started
         self._how: dict[str, str] = {}
+        sizes = len(segmenters)
+        self.bench.columns = {2: 4, 3: 3, 4: 4}.get(sizes, 0)  # sizes of SAM beneath each other
         for name in strategies:
             for size in segmenters:
                 self.bench.add(_key(Place(name, size)), f"{find_strategy(name).label} · SAM {size}")
@@ -91,7 +93,7 @@ class ComparisonBoard:
             words = f"{percent(split)} of the picture is not the same in all {len(done)} panels"
             self.bench.add(MAP, "where they disagree", kind="map", words=words)
             self.bench.warm(MAP, found.disagreement)
-            self.bench.legend = ("all agree", "evenly split")
+            self.bench.legend = ("where they disagree: none", "evenly split")
         if found.truth is not None and done:
             words = f"the truth, {percent(float(found.truth.mean()))} of the picture"
             self.bench.add(TRUTH, "truth mask", kind="map", words=words)
@@ -168,7 +170,17 @@ def trouble(error: BaseException) -> str:
 
 
 def _table(found: Comparison) -> dict[str, Any]:
-    headers = ["strategy", "SAM", "", "model, s", "SAM, s", "objects", "area, px", "area, %", "mean IoU with others"]
+    headers = [
+        "strategy",
+        "SAM",
+        "status",
+        "model, s",
+        "SAM, s",
+        "objects",
+        "area, px",
+        "area, %",
+        "mean IoU with others",
+    ]
     with_truth = found.truth is not None
     pixels = found.query.image.shape[0] * found.query.image.shape[1]
     rows: list[list[Any]] = []
