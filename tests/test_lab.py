@@ -332,6 +332,7 @@ def test_stopped_while_it_waits_it_never_begins(page: Page, upload: Path) -> Non
     request = SimpleNamespace(session_hash="s1")
     page.take(page.lab.wait(request))
     page.take(page.lab.stop(request))
+    assert "leaves the queue when its turn comes" in page.said()["words"]
     page.compare(upload, "planes", request=request)
     assert page.prompter.calls == 0 and page.said()["kind"] == "stopped"
 

@@ -59,6 +59,7 @@ class Stops:
 
     def __init__(self) -> None:
         self._events: dict[str, threading.Event] = {}
+        self._begun: set[str] = set()
         self._lock = threading.Lock()
 
     def expect(self, request: Any) -> threading.Event:
@@ -70,17 +71,23 @@ class Stops:
     def taken(self, request: Any) -> threading.Event:
         """The event of what runs now in this session, made if nothing expected it."""
         with self._lock:
+            self._begun.add(_name(request))
             return self._events.setdefault(_name(request), threading.Event())
 
-    def set(self, request: Any) -> None:
+    def set(self, request: Any) -> dict[str, str]:
+        """Stop what waits or runs in this session; what the status line says of it."""
         with self._lock:
             if _name(request) in self._events:
                 self._events[_name(request)].set()
+            begun = _name(request) in self._begun
+        words = "stopping" if begun else "it will not begin: it leaves the queue when its turn comes"
+        return {"kind": "busy", "words": words}
 
     def forget(self, request: Any, event: threading.Event) -> None:
         with self._lock:
             if self._events.get(_name(request)) is event:
                 del self._events[_name(request)]
+                self._begun.discard(_name(request))
 
 
 class Lab:
@@ -110,8 +117,7 @@ class Lab:
 
     def stop(self, request: gr.Request | None = None) -> Updates:
         """Stop was pressed: the comparison sees it at its next heartbeat, or before it begins."""
-        self.stops.set(request)
-        return {self.parts.status: gr.update(said={"kind": "busy", "words": "stopping"})}
+        return {self.parts.status: gr.update(said=self.stops.set(request))}
 
     def judge(self, truth: str | None, picture: str | None, raster: str | None) -> Updates:
         """A truth mask came or went: say what it holds, or why it cannot be used."""
