@@ -124,7 +124,7 @@ def pace(stage: Stage) -> list[Outcome]:
 
     def streamed() -> None:
         began = time.perf_counter()
-        writing = prompter._pieces(inputs, threading.Event(), None)
+        writing = prompter._pieces(inputs, threading.Event(), None, None)
         next(writing)
         firsts.append(time.perf_counter() - began)
         for _ in writing:

@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "geo": {"types", "errors"},
     "overlay": {"types"},
     "metrics": set(),
+    "consistency": {"types", "errors", "strategy", "dialect"},
     "record": {"types"},
     "export": {"types", "errors", "geo", "images", "overlay", "record"},
     "datasets": {"types", "errors", "images"},
@@ -37,25 +38,33 @@ ROOMS: dict[str, set[str]] = {
         "types", "errors", "strategy", "answer", "dialect", "images", "overlay", "metrics", "record", "models",
         "weights", "prompter", "tiles", "segmenter", "zoom",
     },
+    "compare": {
+        "types", "errors", "strategy", "images", "overlay", "metrics", "datasets", "prompter", "segmenter", "pipeline",
+    },
+    "votes": {
+        "types", "errors", "strategy", "images", "metrics", "prompter", "segmenter", "pipeline", "compare",
+    },
     "evaluation": {
         "types", "errors", "strategy", "dialect", "images", "overlay", "metrics", "record", "models", "weights",
         "datasets", "prompter", "segmenter", "pipeline",
     },
     "studio": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",
-        "weights", "prompter", "segmenter", "pipeline",
+        "weights", "prompter", "segmenter", "pipeline", "compare", "votes", "consistency",
     },
     "__main__": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",
-        "weights", "datasets", "prompter", "tiles", "segmenter", "zoom", "baselines", "pipeline", "evaluation",
+        "weights", "datasets", "prompter", "tiles", "segmenter", "zoom", "baselines", "pipeline", "compare",
+        "consistency", "evaluation",
     },
     "__init__": {"errors", "pipeline", "types"},
 }  # fmt: skip
 
 # Files that are a room's back room, by the room they belong to.
 BACK_ROOMS = {
-    "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter",
+    "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter", "heat": "overlay",
     "sam2_nano": "segmenter", "sam2_encoder": "segmenter", "sam2_decoder": "segmenter", "pump": "pipeline",
+    "comparison": "compare", "plate": "compare", "comparison_command": "__main__", "terminal": "__main__",
     "evaluation_commands": "__main__", "export_command": "__main__",
 }  # fmt: skip
 
@@ -69,6 +78,7 @@ OUTSIDE: dict[str, set[str]] = {
     "geo": {"numpy", "rasterio", "pyproj"},
     "overlay": {"numpy", "cv2", "PIL"},
     "metrics": {"numpy"},
+    "consistency": set(),
     "record": {"numpy", "PIL", "pycocotools"},
     "export": {"numpy", "PIL", "rasterio", "shapely", "pyogrio"},
     "datasets": {"numpy", "cv2", "PIL", "pycocotools"},
@@ -80,6 +90,8 @@ OUTSIDE: dict[str, set[str]] = {
     "zoom": {"numpy"},
     "segmenter": {"torch", "sam2", "numpy", "cv2", "safetensors"},
     "pipeline": {"numpy", "PIL"},
+    "compare": {"numpy", "PIL", "matplotlib"},
+    "votes": {"numpy", "scipy"},
     "baselines": {"numpy"},
     "evaluation": {"numpy", "PIL", "cv2", "scipy", "matplotlib", "tqdm", "torch"},
     "studio": {"gradio", "gradio_client", "numpy", "PIL"},

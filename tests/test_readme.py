@@ -41,7 +41,7 @@ def test_the_commands_of_the_readme_are_those_of_the_command_line() -> None:
     said = {text.split()[0]: set(re.findall(r"--[a-z-]+", text)) for text in usage.split("python -m think2seg ")[1:]}
     commands = next(a for a in _parser()._actions if a.choices)
     assert set(said) == set(commands.choices)
-    for command in ("segment", "export", "models", "evaluate"):
+    for command in ("segment", "export", "compare", "models", "evaluate"):
         actions = commands.choices[command]._actions
         options = {o for a in actions for o in a.option_strings if o.startswith("--")}
         assert said[command] == options - {"--help"}, command

@@ -43,7 +43,15 @@ class Eye:
                 prompts.append(Prompt(tuple(float(v) for v in box), (((box[0] + box[2]) / 2, (box[1] + box[3]) / 2),)))
         return render(Answer(self.thought, tuple(prompts)))
 
-    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
+    def write(
+        self,
+        query: Query,
+        strategy: Strategy,
+        *,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None = None,
+    ) -> Writing:
         text = self.text(query)
         return Writing((100, 100), (text[k : k + 5] for k in range(0, len(text), 5)))
 

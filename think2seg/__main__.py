@@ -1,4 +1,4 @@
-"""The command line: `python -m think2seg segment | export | models | evaluate | compare-reports | study`.
+"""The command line: `python -m think2seg segment | export | compare | models | evaluate | …`.
 
 A door: it maps events to a terminal and errors to exit codes. Thoughts and progress go to stderr, results to stdout.
 Exit 0 also for "nothing here"; 2 for bad input or an answer that cannot be read; 3 for a model that cannot run here.
@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from think2seg import evaluation_commands, export_command
+from think2seg import comparison_command, consistency, evaluation_commands, export_command
 from think2seg.errors import AnswerError, ModelError, Think2SegError
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, find_strategy
+from think2seg.terminal import plain as _plain
+from think2seg.terminal import say as _say
 from think2seg.types import Finished, MaskReady, PromptFound, Result, Thinking
 
 
@@ -78,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the known models, and whether they can run here")
     models.set_defaults(run=_models)
 
+    comparison_command.add(commands)
     evaluation_commands.add(commands)
     return parser
 
@@ -142,7 +145,9 @@ def _summary(result: Result) -> str:
         for number, (sent, mask) in enumerate(zip(result.sent, result.masks, strict=True), start=1):
             box = "no box" if sent.box is None else "box " + " ".join(f"{v:.0f}" for v in sent.box)
             lines.append(f"  {number}. {box}, {mask.area} pixels, score {mask.score:.2f}")
-    lines += [f"Note: {warning}" for warning in result.answer.warnings]
+    said_otherwise = consistency.doubt(result)
+    warnings = [*result.answer.warnings, *([said_otherwise] if said_otherwise else [])]
+    lines += [f"Note: {_plain(warning)}" for warning in warnings]
     lines.append(f"{result.prompter} + {result.segmenter}, {result.strategy}, {result.timing.total_s:.1f} s")
     return "\n".join(lines)
 
@@ -161,15 +166,6 @@ def _models(_options: argparse.Namespace) -> int:
             print(f"  {'':<16} {entry.about}")
         print(f"  {'auto':<16} {choose()[1]}\n")
     return 0
-
-
-def _plain(text: str) -> str:
-    """Model text for a terminal: no control characters, which could move the cursor or worse."""
-    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _say(text: str, end: str = "\n") -> None:
-    sys.stderr.write(_plain(text) + end)
 
 
 if __name__ == "__main__":

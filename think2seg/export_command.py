@@ -7,7 +7,6 @@ business.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from think2seg.errors import QueryError, Think2SegError
 from think2seg.export import DEFAULT_FORMATS, FORMATS, Revisions, checked_formats, export, remark
 from think2seg.geo import Georef
+from think2seg.terminal import check_writable
 from think2seg.types import Result
 
 
@@ -54,13 +54,7 @@ def asked_formats(options: argparse.Namespace) -> tuple[str, ...]:
             raise QueryError("--format says what to write, but not where. Give --out DIR as well.")
         return ()
     formats = DEFAULT_FORMATS if options.format is None else checked_formats(options.format)
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise QueryError(f"--out {options.out} cannot be made a folder: {why}. Give another one.") from error
-    if not os.access(options.out, os.W_OK):
-        raise QueryError(f"--out {options.out} cannot be written to. Give another folder.")
+    check_writable(options.out)
     return formats
 
 

@@ -160,8 +160,16 @@ class Tiled:
         self.name = f"{prompter.name}, {side} x {side} tiles"
         self.about = f"{prompter.about} Asked about the whole picture and {side} x {side} tiles of it."
 
-    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
-        return Writing(query.size, self._pieces(query, strategy, stop, deadline))
+    def write(
+        self,
+        query: Query,
+        strategy: Strategy,
+        *,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None = None,
+    ) -> Writing:
+        return Writing(query.size, self._pieces(query, strategy, stop, deadline, sampling))
 
     def complete(
         self, queries: Sequence[Query], strategy: Strategy, *, sampling: Sampling | None = None
@@ -178,7 +186,12 @@ class Tiled:
         return completions
 
     def _pieces(
-        self, query: Query, strategy: Strategy, stop: threading.Event, deadline: float | None
+        self,
+        query: Query,
+        strategy: Strategy,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None,
     ) -> Generator[str, None, None]:
         """The thought grows view by view; the answer follows when all have been asked."""
         yield "<think> "
@@ -187,7 +200,8 @@ class Tiled:
         for view in views(query.size, self._side):
             if written and (stop.is_set() or (deadline is not None and time.monotonic() > deadline)):
                 break
-            writing = self._prompter.write(_seen(query, view), strategy, stop=stop, deadline=deadline)
+            seen = _seen(query, view)
+            writing = self._prompter.write(seen, strategy, stop=stop, deadline=deadline, sampling=sampling)
             reader = find_dialect(writing.dialect).reader(writing.frame, strategy)
             text: list[str] = []
             yield f"{'; ' if written else ''}{view.name}: "

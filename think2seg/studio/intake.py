@@ -20,10 +20,15 @@ def uploaded(path: str | None) -> Picture:
     """The picture in an uploaded file; files elsewhere on the server are nobody's business. Raises `ImageError`."""
     if not path:
         raise ImageError("There is no picture yet. Drop one on the canvas, paste it, or choose a file.")
+    return _picture(str(uploaded_path(path, "picture")))
+
+
+def uploaded_path(path: str, what: str) -> Path:
+    """Where an uploaded file lies. Raises `ImageError` for a file that was not uploaded; `what`: the file's role."""
     place = Path(path).resolve()
     if not place.is_relative_to(Path(get_upload_folder()).resolve()):
-        raise ImageError("This file was not uploaded here. Upload the picture, then ask about it.")
-    return _picture(str(place))
+        raise ImageError(f"This file was not uploaded here. Upload the {what}, then ask about it.")
+    return place
 
 
 @lru_cache(maxsize=2)

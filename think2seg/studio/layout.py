@@ -17,7 +17,7 @@ from think2seg.pipeline import LONGEST_QUESTION
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
-from think2seg.studio import canvas, edits, examples
+from think2seg.studio import canvas, edits, examples, lab
 from think2seg.studio.handlers import Desk, Parts
 
 TITLE = "Think2Seg"
@@ -45,7 +45,7 @@ _LOOKS = {
     "button_primary_background_fill_hover_dark": "*primary_500",
     "button_primary_text_color": "white",
 }
-STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8") + lab.STYLE
 
 
 def _uploaded_path(payload: Any) -> str | None:
@@ -107,8 +107,9 @@ def page(
         )  # fmt: skip
         desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found)
         _wire(demo, desk, parts, strategy, negatives, strip)
+        comparing, polling = lab.lab(parts, strategy, negatives, open_prompter, open_segmenter, prompters, segmenters)
     demo.queue(max_size=32, default_concurrency_limit=1, api_open=False)
-    demo.desk = desk
+    demo.desk, demo.lab, demo.poll = desk, comparing, polling
     return demo
 
 
