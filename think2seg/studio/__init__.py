@@ -11,16 +11,25 @@ import os
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+import importlib.util
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from starlette.middleware import Middleware
+
 from think2seg import prompter, segmenter
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
-from think2seg.studio import examples, layout
+from think2seg.studio import agents, door, examples, layout
 
 __all__ = ["EXAMPLES", "build", "serve"]
+
+SESSIONS = 200
+"""Visitors whose last result is kept in memory; beyond that the one who was away longest is forgotten."""
+
+_log = logging.getLogger(__name__)
 
 
 def _examples_folder() -> Path:
@@ -39,15 +48,27 @@ def build(
     examples_folder: Path = EXAMPLES,
     default_prompter: str = "auto",
     default_segmenter: str = "auto",
+    house: door.House | None = None,
 ) -> Any:
     """The page as a `gradio.Blocks`. Models are opened by name at the first question, so building is quick."""
-    return layout.page(
-        open_prompter, open_segmenter, examples.find(examples_folder), default_prompter, default_segmenter
-    )
+    house = house or door.House.here()
+    found = examples.find(examples_folder)
+    demo = layout.page(open_prompter, open_segmenter, found, default_prompter, default_segmenter, house)
+    demo.house = house
+    return demo
 
 
-def serve(demo: Any, *, host: str | None = None, port: int | None = None, **options: Any) -> Any:
-    """Launch the page with its looks. host and port: gradio's own environment variables, else 127.0.0.1 and 7860."""
+def serve(demo: Any, *, host: str | None = None, port: int | None = None, mcp: bool = True, **options: Any) -> Any:
+    """Launch the page with its looks. host and port: gradio's own environment variables, else 127.0.0.1 and 7860.
+
+    mcp: whether agents are served over the Model Context Protocol too, for which the package `mcp` must be there.
+    """
+    door.fetch_nothing()
+    if mcp and importlib.util.find_spec("mcp") is None:
+        _log.warning("No Model Context Protocol: the package `mcp` is not installed. Run `pip install mcp` for it.")
+        mcp = False
+    if mcp:
+        agents.speak_json()
     if port is None and "GRADIO_SERVER_PORT" not in os.environ:
         port = 7860
     return demo.launch(
@@ -58,5 +79,10 @@ def serve(demo: Any, *, host: str | None = None, port: int | None = None, **opti
         footer_links=["api", "settings"],
         run_history=False,
         ssr_mode=False,
+        show_error=False,
+        max_file_size=demo.house.upload_bytes,
+        state_session_capacity=SESSIONS,
+        app_kwargs={"middleware": [Middleware(door.Guard, house=demo.house)]},
+        mcp_server=mcp,
         **options,
     )

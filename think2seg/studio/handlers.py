@@ -8,11 +8,10 @@ It knows the page's parts by name (`Parts`), gradio's events and the pipeline; n
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from think2seg.pipeline import Pipeline
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, find_strategy
-from think2seg.studio import examples
+from think2seg.studio import examples, line
 from think2seg.studio.board import Board, Loaded, Opened, PageEvent, Stage
 from think2seg.studio.canvas import EMPTY_PHASE, EMPTY_SCENE, keep
 from think2seg.studio.intake import asked_words, described, uploaded
@@ -92,6 +91,7 @@ class Desk:
         self._segmenters = segmenters
         self._examples = examples_by_name
         self.sessions = Sessions()
+        self.demo: Any = None  # the page itself, once it is built
 
     # --- a picture ------------------------------------------------------------------------------------------------
 
@@ -155,6 +155,12 @@ class Desk:
         p = self.parts
         said = {"kind": "busy", "words": "waiting for the model"}
         return {p.status: gr.update(said=said), **self._busy()}
+
+    async def tell_place(self, request: gr.Request) -> AsyncIterator[Updates]:
+        """While the question waits for others: which place in the line it has."""
+        async for place in line.places(self.demo._queue, request.session_hash, line.THINK):
+            words = f"waiting for the model: {line.ordinal(place)} in line"
+            yield {self.parts.status: gr.update(said={"kind": "busy", "words": words})}
 
     def ask(
         self,
@@ -352,7 +358,7 @@ class Desk:
         """The table, the document and the files of a finished question."""
         p = self.parts
         held = record.document(result, picture.name)
-        text = json.dumps(held, ensure_ascii=False, indent=1)
+        text = record.text(held)
         contents = (text.encode(), record.mask_png(result), record.png(overlay.draw(result)))
         names = ("result.json", "mask.png", "overlay.png")
         files = {

@@ -17,7 +17,8 @@ from think2seg.pipeline import LONGEST_QUESTION
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
-from think2seg.studio import canvas, examples
+from think2seg.studio import canvas, door, examples, line
+from think2seg.studio.endpoints import Endpoints
 from think2seg.studio.handlers import Desk, Parts
 
 TITLE = "Think2Seg"
@@ -26,6 +27,7 @@ NANO = (
     "The bundled nano models show how all of this works on any machine. They know some twenty kinds of objects and "
     "plain questions about them; they are not for measurements or decisions."
 )
+PROGRAMS = (Path(__file__).parent / "programs.html").read_text(encoding="utf-8")
 _HOUR = 3600
 _RASTERS = [".tif", ".tiff", ".geotiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp"]
 
@@ -74,8 +76,9 @@ def page(
     found: dict[str, examples.Example],
     default_prompter: str,
     default_segmenter: str,
+    house: door.House,
 ) -> Any:
-    """The whole page as a `gr.Blocks`, its queue configured."""
+    """The whole page as a `gr.Blocks`, its queue configured and watched."""
     prompters = list(dict.fromkeys([default_prompter, "auto", *(e.name for e in models.PROMPTERS)]))
     segmenters = list(dict.fromkeys([default_segmenter, "auto", *(e.name for e in models.SEGMENTERS)]))
     with gr.Blocks(title=TITLE, delete_cache=(_HOUR, _HOUR), fill_width=True, analytics_enabled=False) as demo:
@@ -104,9 +107,13 @@ def page(
             prompter=prompter, segmenter=segmenter, models=models_line, about=about, held=held,
         )  # fmt: skip
         desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found)
+        Endpoints(open_prompter, open_segmenter, prompters, segmenters, document).publish()
         _wire(demo, desk, parts, strategy, negatives, strip)
-    demo.queue(max_size=32, default_concurrency_limit=1, api_open=False)
+        gr.HTML(PROGRAMS, elem_id="programs")
+    demo.queue(max_size=house.waiting, default_concurrency_limit=1, api_open=False)
+    door.watch_queue(demo, house)
     demo.desk = desk
+    desk.demo = demo
     return demo
 
 
@@ -204,16 +211,17 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
     waiting = gr.on([p.segment.click, p.question.submit], desk.wait, None, [p.status, p.segment, p.stop], **short)
     asking = waiting.then(
         desk.ask, [p.picture, p.raster, p.question, p.prompter, p.segmenter, strategy, negatives], run,
-        concurrency_id="think", concurrency_limit=1, api_name="segment", **quiet,
+        concurrency_id=line.THINK, concurrency_limit=1, **private,
     )  # fmt: skip
+    waiting.then(desk.tell_place, None, p.status, concurrency_id="place", concurrency_limit=None, **private)
     again = gr.on(
         [p.segmenter.input, strategy.input, negatives.input],
         desk.refine, [p.held, p.segmenter, strategy, negatives], run,
-        concurrency_id="segment", concurrency_limit=1, trigger_mode="always_last", **private,
+        concurrency_id=line.SEGMENT, concurrency_limit=1, trigger_mode="always_last", **private,
     )  # fmt: skip
     choosing = strip.chosen(
         desk.choose, None, [*run, p.picture, p.raster, p.sources, p.question],
-        concurrency_id="replay", concurrency_limit=8, **private,
+        concurrency_id=line.REPLAY, concurrency_limit=8, **private,
     )  # fmt: skip
     p.stop.click(None, None, None, cancels=[asking, again, choosing], **short).then(
         desk.stopped, None, [p.status, p.canvas, p.thought, p.segment, p.stop], **short
