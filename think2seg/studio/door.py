@@ -7,6 +7,7 @@ files it names, and how much its visitor has there already. It knows HTTP and gr
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, travers
 from think2seg.rasters import Limits
 from think2seg.studio import line
 
+_log = logging.getLogger(__name__)
+
 MIB = 2**20
 API = "/gradio_api"
 CLOSED = (
@@ -31,6 +34,7 @@ CLOSED = (
 """What gradio serves and this page never asks for: proxies, editors, recorders, stored states, figures of use."""
 _ADDRESS = re.compile(re.escape(API) + r"/file[=/]/*[a-z][a-z0-9+.-]+:")
 UNFETCHED = "This server fetches no addresses. Download the picture first, then upload the file."
+UNSERVED = f"This request could not be served. {API}/info says what may be asked, and how."
 UNKNOWN_FILE = "This file was not uploaded here. Upload the picture, then ask about it."
 
 
@@ -150,9 +154,13 @@ class Guard:
 
         try:
             await self.app(scope, received, sent_once)
-        except Exception:
+        except Exception as error:
             if not over:
-                raise
+                _log.error("A request to %s failed", scope["path"], exc_info=error)
+                if begun:
+                    raise
+                begun = True
+                await _answer(sent, 500, UNSERVED)
         if over and not begun:
             await _answer(sent, 413, _too_much(limit))
 

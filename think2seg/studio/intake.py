@@ -30,8 +30,8 @@ def uploaded(path: str | None) -> Picture:
     """The picture in an uploaded file; files elsewhere on the server are nobody's business. Raises `ImageError`."""
     if not path:
         raise ImageError("There is no picture yet. Drop one on the canvas, paste it, or choose a file.")
-    place = Path(path).resolve()
-    if not place.is_relative_to(Path(get_upload_folder()).resolve()):
+    place = Path(path.replace("\0", "")).resolve()
+    if "\0" in path or not place.is_relative_to(Path(get_upload_folder()).resolve()):
         raise ImageError("This file was not uploaded here. Upload the picture, then ask about it.")
     return _picture(str(place))
 
