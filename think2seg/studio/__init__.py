@@ -10,6 +10,9 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+# Gradio keeps a table of its last 10,000 jobs for a page that is closed here, and reads it anew after each.
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "64")
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 
 import importlib.util
 import logging

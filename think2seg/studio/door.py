@@ -237,6 +237,16 @@ def watch_queue(demo: Any, house: House) -> None:
     queue.push = watched
 
 
+def forget_the_gone(queue: Any, keep: int = 256) -> None:
+    """Gradio keeps a set and a mailbox of everybody who ever asked; those of visitors with nothing under way go."""
+    mail, under_way = queue.pending_messages_per_session, queue.pending_event_ids_session
+    if len(under_way) > keep:
+        idle = [name for name, ids in under_way.items() if not ids and (name not in mail or mail[name].empty())]
+        for name in idle[: len(under_way) - keep // 2]:
+            del under_way[name]
+            mail.pop(name, None)
+
+
 def foreign_file(data: Any) -> str | None:
     """What is wrong with the files that `data` names: an address, or a file that nobody uploaded."""
     found: list[str] = []
