@@ -60,6 +60,7 @@ class Scripted:
     def __init__(self) -> None:
         self.calls = 0
         self.ended = threading.Event()
+        self.texts: dict[str, str] = {}  # answers to more questions
 
     def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
         self.calls += 1
@@ -69,7 +70,7 @@ class Scripted:
         if query.question == "silent":
             return Writing(FRAME, self._silence(stop))
         seconds = SECONDS.get(query.question, 0.0)
-        writing = ReplayPrompter(TEXTS[query.question], FRAME, seconds=seconds).write(
+        writing = ReplayPrompter({**TEXTS, **self.texts}[query.question], FRAME, seconds=seconds).write(
             query, strategy, stop=stop, deadline=deadline
         )
         return Writing(writing.frame, self._noted(writing.pieces))

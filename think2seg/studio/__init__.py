@@ -22,10 +22,10 @@ from typing import Any
 
 from starlette.middleware import Middleware
 
-from think2seg import prompter, segmenter
+from think2seg.errors import Think2SegError
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
-from think2seg.studio import agents, door, examples, layout
+from think2seg.studio import agents, door, examples, layout, zero
 
 __all__ = ["EXAMPLES", "build", "serve"]
 
@@ -46,14 +46,21 @@ EXAMPLES = _examples_folder()
 
 
 def build(
-    open_prompter: Callable[[str], Prompter] = prompter.load,
-    open_segmenter: Callable[[str], Segmenter] = segmenter.load,
+    open_prompter: Callable[[str], Prompter] = zero.open_prompter,
+    open_segmenter: Callable[[str], Segmenter] = zero.open_segmenter,
     examples_folder: Path = EXAMPLES,
     default_prompter: str = "auto",
     default_segmenter: str = "auto",
     house: door.House | None = None,
 ) -> Any:
-    """The page as a `gradio.Blocks`. Models are opened by name at the first question, so building is quick."""
+    """The page as a `gradio.Blocks`. Models are opened by name at the first question, so building is quick; where a GPU
+    is lent to single calls, the first two are opened now, which is how they get there at all."""
+    if zero.LENT:
+        for open_first, name in ((open_prompter, default_prompter), (open_segmenter, default_segmenter)):
+            try:
+                open_first(name)
+            except Think2SegError as error:
+                _log.warning("%s was not opened ahead: %s", name, error)
     house = house or door.House.here()
     found = examples.find(examples_folder)
     demo = layout.page(open_prompter, open_segmenter, found, default_prompter, default_segmenter, house)
