@@ -14,6 +14,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -173,8 +174,9 @@ class Crowd:
         async with web.stream("GET", f"{self.url}/queue/data", params={"session_hash": session}) as stream:
             async for line in stream.aiter_lines():
                 told = json.loads(line[6:]) if line.startswith("data: ") else {}
-                if told.get("msg") == "estimation":
-                    self.count.most_waiting = max(self.count.most_waiting, told["queue_size"])
+                place = re.search(r"(\d+)(?:st|nd|rd|th) in line", line)
+                if place:
+                    self.count.most_waiting = max(self.count.most_waiting, int(place[1]))
                 if told.get("msg") == "process_completed":
                     if not told["success"]:
                         raise ValueError(f"an error: {told['output']}")

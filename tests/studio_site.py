@@ -31,6 +31,7 @@ class Site:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         serve(self.demo, host="127.0.0.1", port=self.port, prevent_thread_lock=True, quiet=True, **options)
+        self.line = self.demo.desk._line
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.url}/gradio_api"
         self.png = png(folder / "field.png")

@@ -172,7 +172,7 @@ def test_a_bomb_is_refused_by_its_header(site: Site) -> None:
 def test_a_visitors_second_job_is_refused_in_a_sentence(site: Site) -> None:
     client = Client(site.url, verbose=False)
     slow = client.submit(image=handle_file(site.png), question="slow", api_name="/segment")
-    assert in_time(lambda: line.running(site.demo._queue))
+    assert in_time(lambda: len(site.line) == 1)
     for name, more in (("segment", {"question": "one"}), ("refine", {"prompts": []}), ("compare", {"question": "one"})):
         with pytest.raises(Exception, match="one visitor has one at a time"):
             client.predict(image=handle_file(site.png), api_name=f"/{name}", **more)
@@ -197,24 +197,64 @@ def test_the_page_may_have_one_more_behind_the_one_that_it_replaces(site: Site) 
     assert in_time(lambda: not line.jobs(site.demo._queue))
 
 
-def test_the_line_has_an_end_and_places(site: Site) -> None:
+def test_the_line_has_an_end_and_tells_places(site: Site) -> None:
     queue, image = site.demo._queue, site.uploaded()
-    first = [site.call("segment", image=image, question="slow")]
-    assert in_time(lambda: line.running(queue)) and first[0].status_code == 200
-    sessions = [f"visitor-{i}" for i in range(4)]
     index = index_of(site, "segment")
     data = [image, "slow", "nano", "nano", "box+2", True]
-    bodies = [{"data": data, "fn_index": index, "session_hash": session} for session in sessions]
-    assert [httpx.post(f"{site.api}/queue/join", json=body).status_code for body in bodies] == [200] * 4
-    assert [line.place(queue, session, line.THINK) for session in sessions] == [1, 2, 3, 4]
-    assert line.place(queue, "nobody", line.THINK) is None and line.place(queue, None, line.THINK) is None
+    sessions = [f"visitor-{i}" for i in range(5)]  # one has the model, four may wait here
+    streams = []
+    for number, session in enumerate(sessions):
+        body = {"data": data, "fn_index": index, "session_hash": session}
+        streams.append(httpx.post(f"{site.api}/queue/join", json=body))
+        assert in_time(lambda n=number: len(line.jobs(queue)) == n + 1)
+        assert in_time(lambda n=number: len(site.line) == n + 1)
+    assert [s.status_code for s in streams] == [200] * 5
     full = site.call("segment", image=image, question="one")
-    assert full.status_code == 503 and "full" in full.text.lower()
+    assert full.status_code == 503 and "4 wait already" in full.text
+
+    def stage(session: str) -> str:
+        with httpx.stream("GET", f"{site.api}/queue/data", params={"session_hash": session}, timeout=20) as stream:
+            for text in stream.iter_lines():
+                told = json.loads(text[6:]) if text.startswith("data: ") else {}
+                data = (told.get("output") or {}).get("data") or [{}]
+                if isinstance(data[0], dict) and "in line" in data[0].get("stage", ""):
+                    return str(data[0]["stage"])
+        return ""
+
+    assert stage(sessions[3]) == "3rd in line"
     for event in line.jobs(queue):
-        httpx.post(
-            f"{site.api}/cancel", json={"session_hash": event.session_hash, "fn_index": index, "event_id": event._id}
-        )
-    assert in_time(lambda: not line.jobs(queue))
+        cancel = {"session_hash": event.session_hash, "fn_index": index, "event_id": event._id}
+        httpx.post(f"{site.api}/cancel", json=cancel)
+    assert in_time(lambda: not line.jobs(queue) and not len(site.line))
+
+
+def test_a_line_is_served_in_order_and_can_be_left() -> None:
+    held, served, off = line.Line(), [], threading.Event()
+    told: list[tuple[str, int]] = []
+    first, go = threading.Event(), threading.Event()
+
+    def come(name: str, stop: threading.Event) -> None:
+        try:
+            with held.turn(stop, lambda place: told.append((name, place))):
+                served.append(name)
+                first.set()
+                assert go.wait(5)
+        except line.Gone:
+            served.append(f"{name} left")
+
+    threads = []
+    for name, stop in (("a", threading.Event()), ("b", off), ("c", threading.Event())):
+        threads.append(threading.Thread(target=come, args=(name, stop)))
+        threads[-1].start()
+        number = len(threads)
+        assert in_time(lambda n=number: len(held) == n)
+    assert first.wait(5) and in_time(lambda: ("c", 2) in told)
+    off.set()
+    assert in_time(lambda: ("c", 1) in told) and served == ["a", "b left"]
+    go.set()
+    for thread in threads:
+        thread.join(5)
+    assert served == ["a", "b left", "c"] and not len(held) and ("b", 1) in told
 
 
 def test_an_address_can_have_a_limit_of_its_own(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ __all__ = ["EXAMPLES", "build", "serve"]
 SESSIONS = 200
 """Visitors whose last result is kept in memory; beyond that the one who was away longest is forgotten."""
 
+THREADS = 120
+"""Of gradio's own; everybody who waits for the model takes one for a quarter of a second at a time."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -92,6 +95,7 @@ def serve(demo: Any, *, host: str | None = None, port: int | None = None, mcp: b
         show_error=False,
         max_file_size=demo.house.upload_bytes,
         state_session_capacity=SESSIONS,
+        max_threads=THREADS,
         app_kwargs={"middleware": [Middleware(door.Guard, house=demo.house)]},
         mcp_server=mcp,
         **options,

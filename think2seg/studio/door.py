@@ -42,11 +42,11 @@ UNKNOWN_FILE = "This file was not uploaded here. Upload the picture, then ask ab
 class House:
     """How much there may be of everything.
 
-    upload_bytes: of one uploaded file. body_bytes: of any other request. waiting: jobs in all lines. jobs: of one
-    visitor, asked through the API, running or waiting; the page may have one more in each line, since there a newer
-    question takes the place of an older one. mcp_jobs: of all agents together, which gradio lets in as one visitor.
-    address_jobs: of one network address, 0 for no limit of its own. frame_ancestors: pages that may hold this one in a
-    frame, as in a Content-Security-Policy.
+    upload_bytes: of one uploaded file. body_bytes: of any other request. waiting: questions that wait for the model;
+    of other jobs as many. jobs: of one visitor, asked through the API, running or waiting; the page may have one more
+    of each kind, since there a newer question takes the place of an older one. mcp_jobs: of all agents together, which
+    gradio lets in as one visitor. address_jobs: of one network address, 0 for no limit of its own. frame_ancestors:
+    pages that may hold this one in a frame, as in a Content-Security-Policy.
     """
 
     upload_bytes: int = Limits().max_bytes
@@ -75,6 +75,11 @@ class House:
         if not jobs.isdecimal():
             raise ValueError(f"THINK2SEG_ADDRESS_JOBS must be a whole number, 0 for no limit; it is {jobs!r}.")
         return cls(frame_ancestors=ancestors, address_jobs=int(jobs))
+
+    @property
+    def let_in(self) -> int:
+        """Questions under way: one that has the model, and those that wait for it."""
+        return self.waiting + 1
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -220,18 +225,22 @@ def fetch_nothing() -> None:
 
 
 def watch_queue(demo: Any, house: House) -> None:
-    """Look at every job of `demo` before it may wait; what is refused is told why in a sentence (HTTP 422)."""
+    """Look at every job of `demo` before it may wait; what is refused is told why in a sentence (HTTP 422,
+    or 503 where too many wait for the model)."""
     queue = demo._queue
     push = queue.push
 
     async def watched(body: Any, request: Any, username: Any) -> Any:
+        forget_the_gone(queue)
         words = foreign_file(body.data) or too_many(demo, house, body, request)
         if words:
-            return (
-                False,
-                [{"__type__": "validate", "is_valid": False, "parameter_name": "the request", "message": words}],
-                "validator_error",
-            )
+            refusal = {"__type__": "validate", "is_valid": False, "parameter_name": "the request", "message": words}
+            return False, [refusal], "validator_error"
+        fn = demo.fns.get(body.fn_index)
+        if fn is not None and fn.concurrency_id == line.THINK:
+            questions = [event for event in line.jobs(queue) if event.concurrency_id == line.THINK]
+            if len(questions) >= house.let_in:
+                return False, f"The queue is full: {house.waiting} wait already. Try again in a minute.", "queue_full"
         return await push(body=body, request=request, username=username)
 
     queue.push = watched
@@ -272,7 +281,7 @@ def _uploaded(path: Any) -> bool:
 def too_many(demo: Any, house: House, body: Any, request: Any) -> str | None:
     """Whether this visitor, or this address, has enough here already."""
     fn = demo.fns.get(body.fn_index)
-    if fn is None or fn.concurrency_id not in line.LINES:
+    if fn is None or fn.concurrency_id not in line.KINDS:
         return None
     there = line.jobs(demo._queue)
     address = getattr(getattr(request, "client", None), "host", None)

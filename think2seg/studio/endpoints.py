@@ -30,7 +30,7 @@ from think2seg.studio.board import OUR_FAULT, PageEvent, Stage
 from think2seg.studio.canvas import keep
 from think2seg.studio.intake import asked_document, asked_words, checked_prompts, recorded, uploaded
 from think2seg.studio.jobs import Job, Tell, Work
-from think2seg.studio.line import EXPORT, SEGMENT, THINK
+from think2seg.studio.line import EXPORT, SEGMENT, THINK, Line, ordinal
 from think2seg.types import (
     Answer,
     Completion,
@@ -105,22 +105,27 @@ class Endpoints:
         prompters: list[str],
         segmenters: list[str],
         keeper: Any,
+        line: Line,
     ) -> None:
+        self._line = line
         self._open_prompter = open_prompter
         self._open_segmenter = open_segmenter
         self._prompters = prompters
         self._segmenters = segmenters
         self._keeper = keeper
 
-    def publish(self) -> None:
-        """Make the four callable at `/segment`, `/refine`, `/compare` and `/export`."""
-        for function, line, limit in (
-            (self.segment, THINK, 1),
+    def publish(self, let_in: int) -> None:
+        """Make the four callable at `/segment`, `/refine`, `/compare` and `/export`.
+
+        let_in: questions at once, one of which has the model.
+        """
+        for function, kind, limit in (
+            (self.segment, THINK, let_in),
             (self.refine, SEGMENT, 1),
-            (self.compare, THINK, 1),
+            (self.compare, THINK, let_in),
             (self.export, EXPORT, 2),
         ):
-            gr.api(function, api_name=function.__name__, concurrency_id=line, concurrency_limit=limit)
+            gr.api(function, api_name=function.__name__, concurrency_id=kind, concurrency_limit=limit)
 
     def segment(
         self,
@@ -156,12 +161,13 @@ class Endpoints:
             self._check(prompter, self._prompters, "prompter")
             self._check(segmenter, self._segmenters, "size of SAM")
             given.append(uploaded(_path(image)))
-            tell(Stage("loading the model"))
-            writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
-            tell(Stage("looking at the picture"))
-            pipeline = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives))
-            for event in pipeline.steps(given[0], words, stop=stop):
-                tell(event)
+            with self._line.turn(stop, _place(tell)):
+                tell(Stage("loading the model"))
+                writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
+                tell(Stage("looking at the picture"))
+                pipeline = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives))
+                for event in pipeline.steps(given[0], words, stop=stop):
+                    tell(event)
 
         with _in_words():
             for batch in Job(work).batches():
@@ -267,11 +273,12 @@ class Endpoints:
             for name in sizes:
                 self._check(name, self._segmenters, "size of SAM")
             picture = uploaded(_path(image))
-            writer = self._open_prompter(prompter)
-            fillers = [self._open_segmenter(name) for name in dict.fromkeys(sizes)]
-            for panel in _panels(writer, fillers, wanted, picture, words, bool(negatives), stop, tell):
-                panels.append(panel)
-                tell(Stage(f"{len(panels)} of {len(wanted) * len(fillers)} done"))
+            with self._line.turn(stop, _place(tell)):
+                writer = self._open_prompter(prompter)
+                fillers = [self._open_segmenter(name) for name in dict.fromkeys(sizes)]
+                for panel in _panels(writer, fillers, wanted, picture, words, bool(negatives), stop, tell):
+                    panels.append(panel)
+                    tell(Stage(f"{len(panels)} of {len(wanted) * len(fillers)} done"))
             order = {strategy.name: i for i, strategy in enumerate(wanted)}
             panels.sort(key=lambda panel: order[panel["strategy"]])
 
@@ -390,6 +397,10 @@ class _Named:
 
     def write(self, *_arguments: Any, **_options: Any) -> Any:
         raise AssertionError("running SAM never asks the prompter")
+
+
+def _place(tell: Tell) -> Callable[[int], None]:
+    return lambda place: tell(Stage(f"{ordinal(place)} in line"))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from think2seg.pipeline import Pipeline
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, find_strategy
-from think2seg.studio import examples, line
+from think2seg.studio import examples
 from think2seg.studio.board import Board, Loaded, Opened, PageEvent, Stage
 from think2seg.studio.canvas import EMPTY_PHASE, EMPTY_SCENE, keep
 from think2seg.studio.intake import asked_words, described, uploaded
 from think2seg.studio.jobs import Job, Sessions, Tell, Work
+from think2seg.studio.line import Line, ordinal
 from think2seg.types import Finished, Result
 
 _log = logging.getLogger(__name__)
@@ -83,15 +84,16 @@ class Desk:
         prompters: list[str],
         segmenters: list[str],
         examples_by_name: dict[str, examples.Example],
+        line: Line,
     ) -> None:
         self.parts = parts
+        self._line = line
         self._open_prompter = open_prompter
         self._open_segmenter = open_segmenter
         self._prompters = prompters
         self._segmenters = segmenters
         self._examples = examples_by_name
         self.sessions = Sessions()
-        self.demo: Any = None  # the page itself, once it is built
 
     # --- a picture ------------------------------------------------------------------------------------------------
 
@@ -156,12 +158,6 @@ class Desk:
         said = {"kind": "busy", "words": "waiting for the model"}
         return {p.status: gr.update(said=said), **self._busy()}
 
-    async def tell_place(self, request: gr.Request) -> AsyncIterator[Updates]:
-        """While the question waits for others: which place in the line it has."""
-        async for place in line.places(self.demo._queue, request.session_hash, line.THINK):
-            words = f"waiting for the model: {line.ordinal(place)} in line"
-            yield {self.parts.status: gr.update(said={"kind": "busy", "words": words})}
-
     def ask(
         self,
         picture: str | None,
@@ -183,16 +179,22 @@ class Desk:
             tell(Stage("looking at the picture"))
             loaded = uploaded(raster or picture)
             tell(Loaded(loaded))
-            tell(Stage("loading the model"))
-            writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
-            tell(Opened(f"{writer.about}\n{filler.about}"))
-            tell(Stage("looking at the picture"))
-            steps = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives)).steps(loaded, words, stop=stop)
-            for event in steps:
-                tell(event)
+            with self._line.turn(stop, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
+                tell(Stage("loading the model"))
+                writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
+                tell(Opened(f"{writer.about}\n{filler.about}"))
+                tell(Stage("looking at the picture"))
+                pipeline = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives))
+                for event in pipeline.steps(loaded, words, stop=stop):
+                    tell(event)
 
         known = str(strategy) if str(strategy) in STRATEGIES else DEFAULT_STRATEGY
         yield from self._follow(Board(self.parts.canvas, find_strategy(known), bool(negatives)), work, request)
+
+    def not_taken(self) -> Updates:
+        """The question was not let in: too many wait already."""
+        words = "Too many wait for the model already. Try again in a minute."
+        return {self.parts.status: gr.update(said={"kind": "error", "words": words}), **self._idle()}
 
     def stopped(self, request: gr.Request | None = None) -> Updates:
         """Stop was pressed, and gradio closes this session's generator: wait for that, so that no late word of it

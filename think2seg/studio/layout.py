@@ -106,14 +106,14 @@ def page(
             status=status, thought=thought, results=results, table=table, document=document, files=files,
             prompter=prompter, segmenter=segmenter, models=models_line, about=about, held=held,
         )  # fmt: skip
-        desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found)
-        Endpoints(open_prompter, open_segmenter, prompters, segmenters, document).publish()
-        _wire(demo, desk, parts, strategy, negatives, strip)
+        model_line = line.Line()
+        desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found, model_line)
+        Endpoints(open_prompter, open_segmenter, prompters, segmenters, document, model_line).publish(house.let_in)
+        _wire(demo, desk, parts, strategy, negatives, strip, house.let_in)
         gr.HTML(PROGRAMS, elem_id="programs")
     demo.queue(max_size=house.waiting, default_concurrency_limit=1, api_open=False)
     door.watch_queue(demo, house)
     demo.desk = desk
-    desk.demo = demo
     return demo
 
 
@@ -193,10 +193,10 @@ def _settings(
     return prompter, segmenter, strategy, negatives, line
 
 
-def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip: Any) -> None:
+def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip: Any, let_in: int) -> None:
     """Events to handlers. The model and SAM have queues of their own, so that neither waits for the other.
 
-    What is short passes by the queue.
+    What is short passes by the queue. let_in: questions at once, one of which has the model.
     """
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     private: dict[str, Any] = {**quiet, "api_visibility": "private"}
@@ -211,9 +211,9 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
     waiting = gr.on([p.segment.click, p.question.submit], desk.wait, None, [p.status, p.segment, p.stop], **short)
     asking = waiting.then(
         desk.ask, [p.picture, p.raster, p.question, p.prompter, p.segmenter, strategy, negatives], run,
-        concurrency_id=line.THINK, concurrency_limit=1, **private,
+        concurrency_id=line.THINK, concurrency_limit=let_in, **private,
     )  # fmt: skip
-    waiting.then(desk.tell_place, None, p.status, concurrency_id="place", concurrency_limit=None, **private)
+    asking.failure(desk.not_taken, None, [p.status, p.segment, p.stop], **short)
     again = gr.on(
         [p.segmenter.input, strategy.input, negatives.input],
         desk.refine, [p.held, p.segmenter, strategy, negatives], run,

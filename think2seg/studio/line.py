@@ -1,60 +1,73 @@
-"""Gradio's queue, read: who runs, who waits, and at which place.
+"""Who has the model, who waits for it and at which place; and gradio's own queue, read.
 
-Nothing here changes the queue. It knows gradio's queue and nothing of what the jobs are about.
+There is one model, so its jobs stand in a `Line` of ours: gradio lets them all in, and each tells its place in its own
+stream until its turn comes. Short jobs wait in gradio's queue. It knows threads and gradio's queue, and nothing of what
+the jobs are about.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 THINK, SEGMENT, REPLAY, EXPORT = "think", "segment", "replay", "export"
-"""The lines that there are, by gradio's `concurrency_id`: each has its own limit on what runs at once."""
-LINES = (THINK, SEGMENT, REPLAY, EXPORT)
+"""The kinds of jobs, by gradio's `concurrency_id`."""
+KINDS = (THINK, SEGMENT, REPLAY, EXPORT)
 
-LOOK_S = 0.3
-"""How often somebody who waits is told the place."""
-
-
-def waiting(queue: Any, line: str) -> list[Any]:
-    """Gradio's events that wait in `line`, the next one first."""
-    held = queue.event_queue_per_concurrency_id.get(line)
-    return [] if held is None else [event for event in list(held.queue) if event.alive]
+LOOK_S = 0.2
+"""How often somebody who waits looks whether the wait is off."""
 
 
-def running(queue: Any) -> list[Any]:
-    """Gradio's events that run now, in all lines."""
-    jobs = [event for batch in list(queue.active_jobs) if batch for event in batch]
-    return [event for event in jobs if event.alive and event.concurrency_id in LINES]
+class Gone(Exception):  # noqa: N818 - no error: nobody waits any more
+    """The wait was off before the turn came."""
+
+
+class Line:
+    """First come, first served, one at a time."""
+
+    def __init__(self) -> None:
+        self._tickets: deque[object] = deque()
+        self._moved = threading.Condition()
+
+    def __len__(self) -> int:
+        """How many there are, the one whose turn it is included."""
+        return len(self._tickets)
+
+    @contextmanager
+    def turn(self, stop: threading.Event, tell: Callable[[int], None]) -> Iterator[None]:
+        """Wait for one's turn, and have it until the end of the block.
+
+        tell: called with the place, 1 for the next one, whenever it changes. Raises `Gone` if `stop` is set meanwhile.
+        """
+        ticket, told = object(), 0
+        with self._moved:
+            self._tickets.append(ticket)
+        try:
+            with self._moved:
+                while (place := self._tickets.index(ticket)) > 0:
+                    if stop.is_set():
+                        raise Gone
+                    if place != told:
+                        told = place
+                        tell(place)
+                    self._moved.wait(LOOK_S)
+            yield
+        finally:
+            with self._moved:
+                self._tickets.remove(ticket)
+                self._moved.notify_all()
 
 
 def jobs(queue: Any) -> list[Any]:
-    """Everything that runs or waits."""
-    return [*running(queue), *(event for line in LINES for event in waiting(queue, line))]
-
-
-def place(queue: Any, session: str | None, line: str) -> int | None:
-    """The place of this session's first job in `line`, 1 for the next one; None if none of its waits."""
-    for number, event in enumerate(waiting(queue, line), start=1):
-        if session and event.session_hash == session:
-            return number
-    return None
-
-
-async def places(queue: Any, session: str | None, line: str) -> AsyncIterator[int]:
-    """The place in `line`, whenever it is another one, until the job begins or is gone."""
-    told: int | None = None
-    patience = 2  # the job joins a moment after somebody begins to look
-    while patience:
-        now = place(queue, session, line)
-        if now is None:
-            patience = patience - 1 if told is None else 0
-        elif now != told:
-            told = now
-            yield now
-        if patience:
-            await asyncio.sleep(LOOK_S)
+    """Gradio's events that are under way, let in or not, of all kinds."""
+    let_in = [event for batch in list(queue.active_jobs) if batch for event in batch]
+    outside = [
+        event for kind in KINDS if (held := queue.event_queue_per_concurrency_id.get(kind)) for event in held.queue
+    ]
+    return [event for event in (*let_in, *outside) if event.alive and event.concurrency_id in KINDS]
 
 
 def ordinal(number: int) -> str:
