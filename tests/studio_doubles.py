@@ -64,6 +64,7 @@ class Scripted:
         self.calls = 0
         self.asked: list[tuple[str, int | None]] = []
         self.ended = threading.Event()
+        self.texts: dict[str, str] = {}  # answers to more questions
 
     def write(
         self,
@@ -82,7 +83,8 @@ class Scripted:
         if query.question == "silent":
             return Writing(FRAME, self._silence(stop))
         seconds = SECONDS.get(query.question, 0.0)
-        text = TEXTS.get(query.question, TEXTS["one"])
+        texts = {**TEXTS, **self.texts}
+        text = texts.get(query.question, TEXTS["one"])
         if query.question == "moody" and strategy.name == "box+4":
             text = TEXTS["unreadable"]
         if query.question == "chance" and sampling is not None:

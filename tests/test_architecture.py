@@ -94,7 +94,7 @@ OUTSIDE: dict[str, set[str]] = {
     "votes": {"numpy", "scipy"},
     "baselines": {"numpy"},
     "evaluation": {"numpy", "PIL", "cv2", "scipy", "matplotlib", "tqdm", "torch"},
-    "studio": {"gradio", "gradio_client", "numpy", "PIL"},
+    "studio": {"gradio", "gradio_client", "starlette", "spaces", "numpy", "PIL"},
     "__main__": set(),
     "__init__": set(),
 }

@@ -6,6 +6,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
+from studio_doubles import TEXTS
+from studio_site import running
 
 from think2seg import datasets
 from think2seg.__main__ import _parser
@@ -20,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-FENCES = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+FENCES = re.findall(r"^```([\w ]*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
 def blocks(language: str) -> list[str]:
@@ -34,6 +39,17 @@ def test_the_six_lines_print_what_the_readme_says() -> None:
     assert done.returncode == 0, done.stderr
     # Masks may differ by a few pixels between machines; words and numbers of the model's own may not.
     assert re.sub(r"\d+ pixels", "N pixels", done.stdout) == re.sub(r"\d+ pixels", "N pixels", said)
+
+
+def test_the_client_lines_run_against_a_studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = blocks("python client")
+    monkeypatch.chdir(ROOT)
+    with running(tmp_path) as site:
+        site.prompter.texts = {"the baseball diamonds": TEXTS["planes"]}
+        held: dict[str, Any] = {}
+        exec(code.replace("http://localhost:7860", site.url), held)
+    assert len(held["found"]["instances"]) == 4 and held["again"]["instances"][0]["box"] == [64, 466, 293, 667]
+    assert [Path(f).name for f in held["files"]] == ["mask.png"]
 
 
 def test_the_commands_of_the_readme_are_those_of_the_command_line() -> None:

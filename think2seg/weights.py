@@ -159,7 +159,10 @@ def _cuda_bytes() -> int:
 
     if not torch.cuda.is_available():
         return 0
-    free, _total = torch.cuda.mem_get_info()
+    try:
+        free, _total = torch.cuda.mem_get_info()
+    except RuntimeError:  # a GPU that is lent later: its size is known by now, and all of it will be free
+        free = torch.cuda.get_device_properties(0).total_memory
     return int(free)
 
 

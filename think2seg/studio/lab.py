@@ -17,6 +17,7 @@ from think2seg.strategy import STRATEGIES
 from think2seg.studio import bench, canvas
 from think2seg.studio.handlers import Parts
 from think2seg.studio.lab_handlers import Lab, LabParts
+from think2seg.studio.line import THINK, Line
 from think2seg.studio.votes_handlers import MOST, Poll, VotesParts
 from think2seg.votes import HOTTEST
 
@@ -41,16 +42,21 @@ def lab(
     open_segmenter: Callable[[str], Segmenter],
     prompters: list[str],
     segmenters: list[str],
+    model_line: Line,
+    let_in: int,
 ) -> tuple[Lab, Poll]:
-    """The lab's section, to be called where it stands in a `gr.Blocks`. parts, strategy, negatives: the main desk's."""
-    models = (open_prompter, open_segmenter, prompters, segmenters)
+    """The lab's section, to be called where it stands in a `gr.Blocks`. parts, strategy, negatives: the main desk's.
+
+    model_line: where everybody waits for the model; let_in: how many questions gradio lets stand there.
+    """
+    models = (open_prompter, open_segmenter, prompters, segmenters, model_line)
     with gr.Column(elem_id="lab"):
         gr.HTML(f"<h2>The lab</h2><p>{SENTENCE}</p>", elem_id="lab-head")
         with gr.Tabs():
             with gr.Tab("Compare", id="compare"):
-                comparing = _compare(parts, negatives, *models)
+                comparing = _compare(parts, negatives, *models, let_in)
             with gr.Tab("How sure?", id="votes"):
-                polling = _votes(parts, strategy, negatives, *models)
+                polling = _votes(parts, strategy, negatives, *models, let_in)
     return comparing, polling
 
 
@@ -61,6 +67,8 @@ def _compare(
     open_segmenter: Callable[[str], Segmenter],
     prompters: list[str],
     segmenters: list[str],
+    model_line: Line,
+    let_in: int,
 ) -> Lab:
     with gr.Row(elem_id="lab-choices"):
         with gr.Column(scale=5, min_width=300):
@@ -88,14 +96,14 @@ def _compare(
     answers = gr.State((), time_to_live=_HOUR)
     desk = Lab(
         LabParts(run=run, stop=stop, status=status, bench=view, plate=plate, csv=csv, answers=answers),
-        open_prompter, open_segmenter, prompters, segmenters,
+        open_prompter, open_segmenter, prompters, segmenters, model_line,
     )  # fmt: skip
     run.click(desk.wait, None, [status, run, stop], **_SHORT).then(
         desk.compare,
         [parts.picture, parts.raster, parts.question, parts.prompter, strategies, sizes, negatives, ask_each, truth,
          parts.held, answers],
         [status, view, run, stop, plate, csv, answers],
-        concurrency_id="think", concurrency_limit=1, **_QUIET,
+        concurrency_id=THINK, concurrency_limit=let_in, **_QUIET,
     )  # fmt: skip
     stop.click(desk.stop, None, [status], **_SHORT)
     gr.on([truth.upload, truth.clear], desk.judge, [truth, parts.picture, parts.raster], [status], **_SHORT)
@@ -110,6 +118,8 @@ def _votes(
     open_segmenter: Callable[[str], Segmenter],
     prompters: list[str],
     segmenters: list[str],
+    model_line: Line,
+    let_in: int,
 ) -> Poll:
     gr.HTML(f"<p>{VOTES}</p>", elem_id="votes-head")
     with gr.Row(elem_id="votes-choices"):
@@ -126,14 +136,15 @@ def _votes(
     status = canvas.status("", elem_id="votes-status")
     view = bench.bench(elem_id="votes-bench")
     desk = Poll(
-        VotesParts(run=run, stop=stop, status=status, bench=view), open_prompter, open_segmenter, prompters, segmenters
-    )
+        VotesParts(run=run, stop=stop, status=status, bench=view),
+        open_prompter, open_segmenter, prompters, segmenters, model_line,
+    )  # fmt: skip
     run.click(desk.wait, None, [status, run, stop], **_SHORT).then(
         desk.ask,
         [parts.picture, parts.raster, parts.question, parts.prompter, parts.segmenter, strategy, negatives, number,
          temperature, seed, parts.held],
         [status, view, run, stop],
-        concurrency_id="think", concurrency_limit=1, **_QUIET,
+        concurrency_id=THINK, concurrency_limit=let_in, **_QUIET,
     )  # fmt: skip
     stop.click(desk.stop, None, [status], **_SHORT)
     return desk

@@ -33,6 +33,7 @@ from think2seg.studio.handlers import Updates
 from think2seg.studio.intake import asked_words, uploaded, uploaded_path
 from think2seg.studio.jobs import Job, Sessions
 from think2seg.studio.lab_board import ComparisonBoard, Shown, trouble
+from think2seg.studio.line import Gone, Line, ordinal
 from think2seg.types import Result
 
 _log = logging.getLogger(__name__)
@@ -101,8 +102,10 @@ class Lab:
         open_segmenter: Callable[[str], Segmenter],
         prompters: Sequence[str],
         segmenters: Sequence[str],
+        line: Line,
     ) -> None:
         self.parts = parts
+        self._line = line
         self._open_prompter = open_prompter
         self._open_segmenter = open_segmenter
         self._prompters = prompters
@@ -172,22 +175,23 @@ class Lab:
             height, width = loaded.pixels.shape[:2]
             right = comparing.truth_mask(uploaded_path(truth, "truth mask"), (width, height)) if truth else None
             tell(Shown(loaded, words))
-            tell(Stage("loading the model"))
-            writer = self.writer(prompter, held)
-            stored = about_the_same([*answers, *([held.result] if held else [])], writer.name, loaded, words)
-            for event in comparing.compare(
-                writer,
-                {name: partial(self._open_segmenter, name) for name in sizes},
-                loaded,
-                words,
-                strategies=chosen,
-                negatives=bool(negatives),
-                answers=stored,
-                ask_each=bool(ask_each),
-                truth=right,
-                stop=halt,
-            ):
-                tell(event)
+            with self._line.turn(halt, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
+                tell(Stage("loading the model"))
+                writer = self.writer(prompter, held)
+                stored = about_the_same([*answers, *([held.result] if held else [])], writer.name, loaded, words)
+                for event in comparing.compare(
+                    writer,
+                    {name: partial(self._open_segmenter, name) for name in sizes},
+                    loaded,
+                    words,
+                    strategies=chosen,
+                    negatives=bool(negatives),
+                    answers=stored,
+                    ask_each=bool(ask_each),
+                    truth=right,
+                    stop=halt,
+                ):
+                    tell(event)
 
         with self.sessions.running_for(request):
             yield {
@@ -204,6 +208,9 @@ class Lab:
                 if board.found is None:
                     board.stop()
                 yield {**self._changes(board), **self._papers(board), **self._idle()}
+            except Gone:  # it was stopped before its turn came
+                board.stop()
+                yield {**self._changes(board), **self._idle()}
             except Exception as error:  # noqa: BLE001 - a door: whatever it is, the page stays usable
                 note(error)
                 board.fail(error)

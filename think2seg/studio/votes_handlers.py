@@ -24,6 +24,7 @@ from think2seg.studio.intake import asked_words, uploaded
 from think2seg.studio.jobs import Sessions
 from think2seg.studio.lab_board import Shown
 from think2seg.studio.lab_handlers import Stops, about_the_same, check, followed, note
+from think2seg.studio.line import Gone, Line, ordinal
 from think2seg.studio.votes_board import VotesBoard
 
 MOST = 16
@@ -50,8 +51,10 @@ class Poll:
         open_segmenter: Callable[[str], Segmenter],
         prompters: Sequence[str],
         segmenters: Sequence[str],
+        line: Line,
     ) -> None:
         self.parts = parts
+        self._line = line
         self._open_prompter = open_prompter
         self._open_segmenter = open_segmenter
         self._prompters = prompters
@@ -100,24 +103,25 @@ class Poll:
                 raise QueryError("The temperature and the seed must be numbers, the seed a whole one.")
             loaded = uploaded(raster or picture)
             tell(Shown(loaded, words))
-            tell(Stage("loading the model"))
-            writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
-            stored = about_the_same([held.result] if held else [], writer.name, loaded, words)
-            greedy = next((r for r in stored if (r.strategy, r.segmenter) == (asked.name, filler.name)), None)
-            for event in voting.votes(
-                writer,
-                filler,
-                loaded,
-                words,
-                number=count,
-                temperature=float(temperature),
-                seed=int(seed),
-                strategy=asked,
-                negatives=bool(negatives),
-                greedy=greedy,
-                stop=halt,
-            ):
-                tell(event)
+            with self._line.turn(halt, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
+                tell(Stage("loading the model"))
+                writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
+                stored = about_the_same([held.result] if held else [], writer.name, loaded, words)
+                greedy = next((r for r in stored if (r.strategy, r.segmenter) == (asked.name, filler.name)), None)
+                for event in voting.votes(
+                    writer,
+                    filler,
+                    loaded,
+                    words,
+                    number=count,
+                    temperature=float(temperature),
+                    seed=int(seed),
+                    strategy=asked,
+                    negatives=bool(negatives),
+                    greedy=greedy,
+                    stop=halt,
+                ):
+                    tell(event)
 
         with self.sessions.running_for(request):
             yield {p.status: gr.update(said=board.line), **self._busy()}
@@ -128,6 +132,9 @@ class Poll:
                     yield self._changes(board)
                 if not board.over:
                     board.stop()
+                yield {**self._changes(board), **self._idle()}
+            except Gone:  # it was stopped before its turn came
+                board.stop()
                 yield {**self._changes(board), **self._idle()}
             except Exception as error:  # noqa: BLE001 - a door: whatever it is, the page stays usable
                 note(error)
