@@ -136,7 +136,7 @@ def test_five_strategies_appear_one_after_another(site: Site, bench: Bench) -> N
 def test_the_desks_answer_is_cut_and_sizes_of_sam_run_alone(site: Site, bench: Bench) -> None:
     bench.visit.upload(site.png)
     bench.visit.choose("strategy", "box + 2 points + 2 negative")
-    bench.visit.ask("planes")
+    bench.visit.ask("one")
     bench.visit.phase("done")
     bench.visit.settle()
     calls = site.prompter.calls
@@ -287,7 +287,7 @@ def test_a_truth_mask_is_checked_and_scored(site: Site, bench: Bench, tmp_path: 
 
 
 def test_the_plate_and_the_table_are_taken_home(site: Site, bench: Bench, tmp_path: Path) -> None:
-    bench.begin("planes")
+    bench.begin("one")
     assert bench.page.is_disabled("#lab-plate") and bench.page.is_disabled("#lab-csv")
     bench.compare()
     for button, name in (("#lab-plate", "comparison.png"), ("#lab-csv", "comparison.csv")):

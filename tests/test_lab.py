@@ -160,7 +160,7 @@ def test_five_strategies_become_five_panels_and_a_map(page: Page, upload: Path) 
 
 
 def test_the_plate_and_the_table_can_be_opened_again(page: Page, upload: Path) -> None:
-    page.compare(upload, "planes", segmenters=["nano", "tiny"], truth=str(truth()))
+    page.compare(upload, "one", segmenters=["nano", "tiny"], truth=str(truth()))
     rows = list(csv.DictReader(io.StringIO(page.file("csv").read_text())))
     assert [(r["strategy"], r["segmenter"]) for r in rows] == [(s, n) for s in ALL for n in ("nano", "tiny")]
     shown = page.bench()["table"]
@@ -175,12 +175,12 @@ def test_the_plate_and_the_table_can_be_opened_again(page: Page, upload: Path) -
 
 
 def test_the_desks_answer_and_the_last_comparisons_are_not_asked_for_again(page: Page, upload: Path) -> None:
-    held = page.ask(upload, "planes", "box+2+neg")
+    held = page.ask(upload, "roofs", "box+2+neg")
     page.prompter.asked.clear()
-    page.compare(upload, "planes", held=held)
+    page.compare(upload, "roofs", held=held)
     assert page.prompter.asked == [("box+4", None)]
     assert "from the answer that was there" in page.panels()["box+2+neg · nano"]["words"]
-    page.compare(upload, "  planes ", held=held, segmenters=["tiny"])
+    page.compare(upload, "  roofs ", held=held, segmenters=["tiny"])
     assert page.prompter.asked == [("box+4", None)] and "5 of 5" in page.said()["words"]
     # Another question, another picture: neither answer counts.
     page.compare(upload, "one", held=held, strategies=["box"])
@@ -206,12 +206,12 @@ def test_one_panels_failure_does_not_end_the_others(page: Page, upload: Path) ->
 
 
 def test_a_prompter_that_is_not_there_costs_only_what_must_be_asked(page: Page, upload: Path) -> None:
-    held = page.ask(upload, "planes", "box+2")
+    held = page.ask(upload, "one", "box+2")
     page.missing = {"Think2Seg-RS-3B"}
-    page.compare(upload, "planes", held=held, prompter="Think2Seg-RS-3B")
+    page.compare(upload, "one", held=held, prompter="Think2Seg-RS-3B")
     kinds = {k: v["kind"] for k, v in page.panels().items()}
     assert [kinds[f"{s} · nano"] for s in ALL] == ["done", "done", "done", "failed", "failed"]
-    page.compare(upload, "planes", prompter="Think2Seg-RS-3B", answers=())
+    page.compare(upload, "one", prompter="Think2Seg-RS-3B", answers=())
     assert page.said() == {"kind": "error", "words": "the weights of Think2Seg-RS-3B are not here"}
 
 
