@@ -19,6 +19,7 @@ from studio_doubles import HOSTILE, geotiff
 from studio_site import Site, running
 
 from think2seg import record
+from think2seg.export import FORMATS
 from think2seg.strategy import STRATEGIES
 
 
@@ -209,8 +210,8 @@ def test_compare_has_limits(site: Site) -> None:
     )
     assert "no prompt strategy" in site.last("compare", image=image, question="one", strategies=["x"])["error"]
     assert "The question is empty" in site.last("compare", image=image, question="")["error"]
-    one = site.last("compare", image=image, question="one", strategies=["box", "box"])
-    assert [p["strategy"] for p in one["panels"]] == ["box"]
+    twice = site.last("compare", image=image, question="one", strategies=["box", "box"])
+    assert "takes every strategy once" in twice["error"]
 
 
 # --- export -----------------------------------------------------------------------------------------------------------
@@ -220,19 +221,19 @@ def test_export_hands_out_files_that_say_what_the_document_says(
     site: Site, client: Client, document: dict[str, Any]
 ) -> None:
     files = client.predict(image=handle_file(site.png), document=document, api_name="/export")
-    assert [Path(f).name for f in files] == ["mask.png", "overlay.png", "result.json"]
-    mask = np.asarray(Image.open(files[0])) > 0
+    assert [Path(f).name for f in files] == ["result.json", "mask.png", "overlay.png"]
+    mask = np.asarray(Image.open(files[1])) > 0
     union = np.any([record.from_rle(i["rle"]) for i in document["instances"]], axis=0)
     assert np.array_equal(mask, union)
-    assert Image.open(files[1]).size == (800, 600)
-    assert json.loads(Path(files[2]).read_text())["instances"] == document["instances"]
-    (only,) = client.predict(image=handle_file(site.png), document=document, formats=["mask.png"], api_name="/export")
+    assert Image.open(files[2]).size == (800, 600)
+    assert json.loads(Path(files[0]).read_text())["instances"] == document["instances"]
+    (only,) = client.predict(image=handle_file(site.png), document=document, formats=["mask-png"], api_name="/export")
     assert Path(only).name == "mask.png"
 
 
 def test_a_result_of_refine_can_be_exported(site: Site) -> None:
     own = site.last("refine", image=site.uploaded(), prompts=[{"box": [10, 20, 110, 120]}])
-    (file,) = site.last("export", image=site.uploaded(), document=own, formats=["mask.png"])
+    (file,) = site.last("export", image=site.uploaded(), document=own, formats=["mask-png"])
     assert httpx.get(file["url"]).content.startswith(b"\x89PNG")
 
 
@@ -274,7 +275,21 @@ def test_documents_are_checked(site: Site, document: dict[str, Any], changes: di
 
 def test_a_format_that_there_is_not(site: Site, document: dict[str, Any]) -> None:
     error = site.last("export", image=site.uploaded(), document=document, formats=["mask.exe"])
-    assert "no format called 'mask.exe'" in error["error"] and "result.json" in error["error"]
+    assert "no format called 'mask.exe'" in error["error"] and "geotiff" in error["error"]
+
+
+def test_every_format_comes_by_the_api(site: Site) -> None:
+    """Its content is the export room's business; here a GeoTIFF's place on the Earth gets through."""
+    picture = site.uploaded(geotiff(site.folder / "field.tif"))
+    found = site.last("segment", image=picture, question="one")
+    files = site.last("export", image=picture, document=found, formats=list(FORMATS))
+    assert [file["orig_name"] for file in files] == [entry.file for entry in FORMATS.values()]
+    by_name = {file["orig_name"]: httpx.get(file["url"]).content for file in files}
+    outline = json.loads(by_name["result.geojson"])["features"][0]["geometry"]["coordinates"]
+    while isinstance(outline[0], list):
+        outline = outline[0]
+    assert all(abs(v) <= 180 for v in outline) and by_name["mask.tif"][:2] in (b"II", b"MM")
+    assert by_name["result.gpkg"].startswith(b"SQLite format 3")
 
 
 def test_a_geotiff_goes_through(site: Site) -> None:
@@ -331,7 +346,7 @@ def test_an_agent_is_told_what_is_wrong_and_no_more(site: Site) -> None:
 
 
 def test_export_is_json_for_an_agent_too(site: Site, document: dict[str, Any]) -> None:
-    arguments = {"image": data_url(site), "document": document, "formats": ["mask.png"]}
+    arguments = {"image": data_url(site), "document": document, "formats": ["mask-png"]}
     failed, text = asked_by_agent(site, "export", arguments)
     assert not failed, text
     (file,) = json.loads(text)

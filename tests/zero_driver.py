@@ -28,7 +28,15 @@ from think2seg.types import Mask, Prompt, Query
 class OverThere(Scripted):
     """Writes its process's number; `silent` says nothing until it is stopped, and then leaves a file."""
 
-    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
+    def write(
+        self,
+        query: Query,
+        strategy: Strategy,
+        *,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: object = None,
+    ) -> Writing:
         if query.question == "no memory":
             raise ModelError("It ran out of GPU memory.")
         if query.question == "silent":

@@ -14,13 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
 
-from think2seg import overlay, record
+from think2seg import compare as comparing
+from think2seg import record
+from think2seg.compare import Comparison, Panel
 from think2seg.errors import ModelError, QueryError, Think2SegError
+from think2seg.export import DEFAULT_FORMATS, FORMATS, checked_formats, encoded
 from think2seg.images import Picture
 from think2seg.pipeline import Pipeline
 from think2seg.prompter import Prompter
@@ -50,7 +54,6 @@ MOST_PANELS = 12
 """Of one comparison, strategies times segmenters."""
 
 Document = dict[str, Any]
-_Writers = dict[str, Callable[[Result, Picture], tuple[str, bytes]]]
 
 
 @dataclass
@@ -256,58 +259,62 @@ class Endpoints:
 
         Returns:
             {"question", "panels"}: for each strategy and size {"strategy", "segmenter", "asked_again", "area_px",
-            "seconds", "document"}, the document being that of `segment`.
+            "prompter_s", "segmenter_s", "document", "error"}, the document being that of `segment`, and null where the
+            panel failed, whose error is then told.
         """
         progress = _Progress()
-        panels: list[Document] = []
+        ended: list[Panel] = []
+        found: list[Comparison] = []
+        given: list[Picture] = []
 
         def work(stop: threading.Event, tell: Tell) -> None:
             words = asked_words(question)
-            names, sizes = strategies or list(STRATEGIES), segmenters or ["auto"]
-            if len(set(names)) * len(set(sizes)) > MOST_PANELS:
-                raise QueryError(
-                    f"{len(set(names)) * len(set(sizes))} panels were asked for; {MOST_PANELS} are the most."
-                )
-            wanted = [find_strategy(str(name)) for name in dict.fromkeys(names)]
+            names, sizes = list(strategies or STRATEGIES), list(segmenters or ["auto"])
+            if len(names) * len(sizes) > MOST_PANELS:
+                raise QueryError(f"{len(names) * len(sizes)} panels were asked for; {MOST_PANELS} are the most.")
             self._check(prompter, self._prompters, "prompter")
             for name in sizes:
                 self._check(name, self._segmenters, "size of SAM")
-            picture = uploaded(_path(image))
+            given.append(uploaded(_path(image)))
             with self._line.turn(stop, _place(tell)):
-                writer = self._open_prompter(prompter)
-                fillers = [self._open_segmenter(name) for name in dict.fromkeys(sizes)]
-                for panel in _panels(writer, fillers, wanted, picture, words, bool(negatives), stop, tell):
-                    panels.append(panel)
-                    tell(Stage(f"{len(panels)} of {len(wanted) * len(fillers)} done"))
-            order = {strategy.name: i for i, strategy in enumerate(wanted)}
-            panels.sort(key=lambda panel: order[panel["strategy"]])
+                openers = {name: partial(self._open_segmenter, name) for name in sizes}
+                for event in comparing.compare(
+                    self._open_prompter(prompter), openers, given[0], words, strategies=[str(name) for name in names],
+                    negatives=bool(negatives), stop=stop,
+                ):  # fmt: skip
+                    if isinstance(event, comparing.Thought):
+                        tell(Thinking(event.delta))
+                    elif isinstance(event, comparing.Ended):
+                        ended.append(event.panel)
+                        tell(Stage(f"{len(ended)} of {len(names) * len(sizes)} done"))
+                    elif isinstance(event, comparing.Compared):
+                        found.append(event.comparison)
 
         with _in_words():
             for batch in Job(work).batches():
                 for event in batch:
                     progress.take(event)
-                yield progress.told() | {"panels": len(panels)}
+                yield progress.told() | {"panels": len(ended)}
+            panels = [_panel(panel, given[0]) for panel in found[0].panels]
             yield {"question": question.strip(), "panels": panels}
 
     def export(self, image: FileData, document: Document, formats: list[str] | None = None) -> list[FileData]:
-        """Files of a result: the mask, a picture of it, the document.
+        """Files of a result: for maps (GeoJSON, GeoPackage, GeoTIFF), for training (COCO), as pictures, as JSON.
 
         Args:
-            image: The uploaded picture that the document is about.
+            image: The uploaded picture that the document is about; where it lies on the Earth is taken from it.
             document: A result of `segment` or `refine`.
-            formats: Any of mask.png, overlay.png and result.json; by default all.
+            formats: Any of json, mask-png, indexed-png, overlay-png, coco, geojson, geopackage and geotiff; by default
+                json, mask-png and overlay-png.
 
         Returns:
             One file for each format, in their order.
         """
         with _in_words():
-            names = formats or list(WRITERS)
-            unknown = [str(name)[:60] for name in names if name not in WRITERS]
-            if unknown:
-                raise QueryError(f"There is no format called {unknown[0]!r} here. Known: {', '.join(WRITERS)}.")
+            names = checked_formats(str(name) for name in formats or DEFAULT_FORMATS)
             picture = uploaded(_path(image))
             result = recorded(document, picture)
-            files = [WRITERS[name](result, picture) for name in dict.fromkeys(names)]
+            files = [(FORMATS[name].file, encoded(result, picture, name)) for name in names]
             kept: list[Any] = [  # as plain data: gradio gives those an address to fetch them from
                 FileData(path=keep(self._keeper, data, name), orig_name=name).model_dump() for name, data in files
             ]
@@ -337,54 +344,18 @@ _WHOLE = Strategy("all", "all of it", box=True, positives=10**6, negatives=10**6
 """Sends whatever a prompt holds."""
 
 
-def _panels(
-    writer: Prompter,
-    fillers: list[Segmenter],
-    wanted: list[Strategy],
-    picture: Picture,
-    words: str,
-    negatives: bool,
-    stop: threading.Event,
-    tell: Tell,
-) -> Iterator[Document]:
-    """A panel for each strategy and segmenter; the strategies that hold most are asked first."""
-    answers: list[tuple[Strategy, Result]] = []
-    for strategy in sorted(wanted, key=lambda s: (s.box + s.positives + s.negatives, s.negatives), reverse=True):
-        held = next((result for asked, result in answers if strategy.can_be_cut_from(asked)), None)
-        for filler in fillers:
-            if stop.is_set():
-                return
-            started, again = time.monotonic(), held is None
-            pipeline = Pipeline(writer, filler, strategy=strategy, negatives=negatives)
-            if held is None:
-                # A stop of its own: the pipeline sets it at the end of each question.
-                mine = threading.Event()
-                for event in pipeline.steps(picture, words, stop=mine):
-                    if isinstance(event, Finished):
-                        result = held = event.result
-                    else:
-                        tell(event)
-                    if stop.is_set():
-                        return
-                answers.append((strategy, result))
-            else:
-                result = pipeline.refine(held, strategy=strategy)
-            yield {
-                "strategy": strategy.name,
-                "segmenter": result.segmenter,
-                "asked_again": again,
-                "area_px": int(result.mask.sum()),
-                "seconds": round(time.monotonic() - started, 3),
-                "document": _document(result, picture),
-            }
-
-
-WRITERS: _Writers = {
-    "mask.png": lambda result, _picture: ("mask.png", record.mask_png(result)),
-    "overlay.png": lambda result, _picture: ("overlay.png", record.png(overlay.draw(result))),
-    "result.json": lambda result, picture: ("result.json", record.text(record.document(result, picture.name)).encode()),
-}
-"""A format's name to the function that gives a file's name and bytes."""
+def _panel(panel: Panel, picture: Picture) -> Document:
+    """A panel of a comparison as plain data."""
+    return {
+        "strategy": panel.place.strategy,
+        "segmenter": panel.place.segmenter if panel.result is None else panel.result.segmenter,
+        "asked_again": panel.source is None,
+        "area_px": panel.area,
+        "prompter_s": None if panel.prompter_s is None else round(panel.prompter_s, 3),
+        "segmenter_s": None if panel.segmenter_s is None else round(panel.segmenter_s, 3),
+        "document": None if panel.result is None else _document(panel.result, picture),
+        "error": None if panel.error is None else str(panel.error),
+    }
 
 
 class _Named:

@@ -20,6 +20,7 @@ from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
 from think2seg.studio import canvas, door, edits, examples, lab, line
 from think2seg.studio.endpoints import Endpoints
 from think2seg.studio.handlers import Desk, Parts
+from think2seg.studio.takeaway import Takeaway
 
 TITLE = "Think2Seg"
 SENTENCE = "Ask an aerial image a question: a vision-language model thinks aloud and points, SAM 2 fills in the pixels."
@@ -95,7 +96,7 @@ def page(
                 about = canvas.status("", elem_id="about")
         with gr.Row(elem_id="shelf"):
             with gr.Column(scale=7, min_width=340):
-                results, table, document, files = _results()
+                results, table, document, files, taken = _results()
                 strip = _strip(found)
             with gr.Column(scale=5, min_width=340):
                 prompter, segmenter, strategy, negatives, models_line = _settings(
@@ -108,6 +109,7 @@ def page(
             prompter=prompter, segmenter=segmenter, models=models_line, about=about, held=held,
             sheet=sheet, row=row, row_words=row_words,
         )  # fmt: skip
+        taken.wire(held, {"concurrency_id": line.EXPORT, "concurrency_limit": 2})
         model_line = line.Line()
         desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found, model_line)
         Endpoints(open_prompter, open_segmenter, prompters, segmenters, document, model_line).publish(house.let_in)
@@ -118,7 +120,7 @@ def page(
         gr.HTML(PROGRAMS, elem_id="programs")
     demo.queue(max_size=house.waiting, default_concurrency_limit=1, api_open=False)
     door.watch_queue(demo, house)
-    demo.desk, demo.lab, demo.poll = desk, comparing, polling
+    demo.desk, demo.lab, demo.poll, demo.taken = desk, comparing, polling, taken
     return demo
 
 
@@ -159,7 +161,7 @@ def _training_row() -> tuple[Any, Any]:
     return row, words
 
 
-def _results() -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
+def _results() -> tuple[Any, Any, Any, tuple[Any, Any, Any], Takeaway]:
     with gr.Column(visible=False, elem_id="results") as results:
         with gr.Tabs():
             with gr.Tab("Objects"):
@@ -171,12 +173,14 @@ def _results() -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
                     language="json", show_label=False, interactive=False, max_lines=16, wrap_lines=True,
                     elem_id="document", label="JSON", lines=8,
                 )  # fmt: skip
+            with gr.Tab("Export"):
+                taken = Takeaway()
         with gr.Row(elem_id="files"):
             files = tuple(
                 gr.DownloadButton(name, size="sm", interactive=False, min_width=100, elem_id=f"file-{Path(name).stem}")
                 for name in ("result.json", "mask.png", "overlay.png")
             )
-    return results, table, document, (files[0], files[1], files[2])
+    return results, table, document, (files[0], files[1], files[2]), taken
 
 
 def _strip(found: dict[str, examples.Example]) -> Any:
