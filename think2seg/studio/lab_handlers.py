@@ -76,14 +76,17 @@ class Stops:
             self._begun.add(_name(request))
             return self._events.setdefault(_name(request), threading.Event())
 
-    def set(self, request: Any) -> dict[str, str]:
-        """Stop what waits or runs in this session; what the status line says of it."""
+    def set(self, request: Any) -> Any:
+        """Stop what waits or runs in this session; an update of its status line.
+
+        What runs will say itself that it has stopped, and may do so before this update arrives: then it says nothing.
+        """
         with self._lock:
             if _name(request) in self._events:
                 self._events[_name(request)].set()
             begun = _name(request) in self._begun
-        words = "stopping" if begun else "it will not begin: it leaves the queue when its turn comes"
-        return {"kind": "busy", "words": words}
+        words = "it will not begin: it leaves the queue when its turn comes"
+        return gr.skip() if begun else gr.update(said={"kind": "busy", "words": words})
 
     def forget(self, request: Any, event: threading.Event) -> None:
         with self._lock:
@@ -121,7 +124,7 @@ class Lab:
 
     def stop(self, request: gr.Request | None = None) -> Updates:
         """Stop was pressed: the comparison sees it at its next heartbeat, or before it begins."""
-        return {self.parts.status: gr.update(said=self.stops.set(request))}
+        return {self.parts.status: self.stops.set(request)}
 
     def judge(self, truth: str | None, picture: str | None, raster: str | None) -> Updates:
         """A truth mask came or went: say what it holds, or why it cannot be used."""
@@ -263,12 +266,12 @@ def followed(
     if stop.is_set():
         return
     job, told_at = Job(work), None
+    job.stop = stop  # so that the work sees it at once, and not at the next batch
     batches = job.batches()
     try:
         for batch in batches:
             yield batch
             if stop.is_set():
-                job.stop.set()
                 told_at = told_at or time.monotonic()
                 if time.monotonic() - told_at > _GRACE_S:
                     return

@@ -69,7 +69,7 @@ class Poll:
 
     def stop(self, request: gr.Request | None = None) -> Updates:
         """Stop was pressed: the samples that are there still vote."""
-        return {self.parts.status: gr.update(said=self.stops.set(request))}
+        return {self.parts.status: self.stops.set(request)}
 
     def ask(
         self,
