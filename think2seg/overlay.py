@@ -36,30 +36,34 @@ _RED: Colour = (200, 30, 30)
 _MOST = 255
 
 
-def draw(result: Result, *, opacity: float = 0.45, labels: bool = True) -> NDArray[np.uint8]:
+def draw(
+    result: Result, *, opacity: float = 0.45, labels: bool = True, numbers: Sequence[int] | None = None
+) -> NDArray[np.uint8]:
     """The result's image with masks tinted, outlines, and the boxes and points that were sent to the segmenter.
 
     Returns a new (H, W, 3) uint8 RGB array; "nothing here" gives the image as it was. `opacity` is the tint's, 0-1
     (else `ValueError`); outlines stay. `labels` writes each instance's number. Where masks overlap the smaller lies
-    on top. Boxes are cut at the image's edge; points and boxes that lie outside it are not drawn.
+    on top. Boxes are cut at the image's edge; points and boxes that lie outside it are not drawn. numbers: of the
+    instances, from 1, where they are not 1, 2, 3 …; colours follow them.
     """
+    marks = list(range(len(result.masks))) if numbers is None else [number - 1 for number in numbers]
     if not 0.0 <= opacity <= 1.0:
         raise ValueError(f"An overlay's opacity must lie in 0-1; it is {opacity!r}.")
     canvas = result.query.image.copy()
     line, rim = _widths(canvas)
     order = _large_first(result.masks)
     for i in order:
-        tint(canvas, result.query.image, result.masks[i].pixels, PALETTE[i % len(PALETTE)], opacity)
+        tint(canvas, result.query.image, result.masks[i].pixels, PALETTE[marks[i] % len(PALETTE)], opacity)
     for i in order:
         outlines, _ = cv2.findContours(result.masks[i].pixels.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         cv2.drawContours(canvas, outlines, -1, _WHITE, rim)
-        cv2.drawContours(canvas, outlines, -1, PALETTE[i % len(PALETTE)], line)
+        cv2.drawContours(canvas, outlines, -1, PALETTE[marks[i] % len(PALETTE)], line)
     for i, prompt in enumerate(result.sent):
-        draw_box(canvas, prompt, i)
+        draw_box(canvas, prompt, marks[i])
     for i, prompt in enumerate(result.sent):
         if labels:
-            _number(canvas, i, _anchor(result, i), line)
-        draw_points(canvas, prompt, i)
+            _number(canvas, marks[i], _anchor(result, i), line)
+        draw_points(canvas, prompt, marks[i])
     return canvas
 
 
