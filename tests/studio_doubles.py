@@ -114,10 +114,11 @@ class Ellipses:
     def __init__(self, name: str = "nano") -> None:
         self.name = name
         self.delay_s = 0.0
+        self.encoded = 0
         self.asked: list[tuple[Prompt, ...]] = []
 
     def encode(self, image: np.ndarray) -> None:
-        pass
+        self.encoded += 1
 
     def segment(self, image: np.ndarray, prompts: Sequence[Prompt]) -> list[Mask]:
         time.sleep(self.delay_s)

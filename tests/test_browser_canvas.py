@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_browser import Site, Visit, browser, pytestmark, site  # noqa: F401 - fixtures
+from test_browser import Site, Visit, browser, in_time, pytestmark, site  # noqa: F401 - fixtures
 
 from think2seg.types import Prompt
 
@@ -79,6 +79,10 @@ def close(points: Any, expected: Any) -> bool:
 
 def test_a_picture_is_prompted_by_hand_and_a_moved_point_moves_its_mask(canvas: Canvas) -> None:
     assert not canvas.filled(218, 160)
+    canvas.page.mouse.move(*canvas.on_page(50, 50))
+    assert in_time(
+        lambda: "nano" in canvas.site.segmenters and canvas.site.segmenters["nano"].encoded > 0, 10.0
+    )  # before the first click
     canvas.click(200, 150)
     assert canvas.data("points") == "1" and canvas.told.startswith("New object 1: point inside at 200, 1")
     canvas.answered()

@@ -149,6 +149,15 @@ def test_after_stop_what_was_found_can_be_edited(page: Page, upload: Path) -> No
     assert row(page)["model"]["stopped"] and row(page)["query"] == "planes"
 
 
+def test_sam_looks_at_a_picture_that_somebody_comes_near_to(page: Page, upload: Path) -> None:
+    page.take(page.desk.show_picture(str(upload)))
+    page.desk.hand.prepare(page.sheet, "nano")
+    assert page.segmenters["nano"].encoded == 1 and page.segmenters["nano"].asked == []
+    page.desk.hand.prepare(page.sheet, "/etc")
+    page.desk.hand.prepare(None, "nano")
+    assert list(page.segmenters) == ["nano"] and page.segmenters["nano"].encoded == 1
+
+
 # --- what comes from a browser ----------------------------------------------------------------------------------------
 
 HOSTILE = [

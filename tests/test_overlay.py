@@ -51,6 +51,12 @@ def test_masks_are_tinted_and_the_ground_stays() -> None:
     assert draw(one, opacity=1.0, labels=False)[45, 50].tolist() == list(PALETTE[0])
 
 
+def test_colours_follow_numbers_where_an_instance_was_crossed_out() -> None:
+    two = result([Prompt((2, 2, 50, 80)), Prompt((60, 2, 110, 80))], [block(5, 5, 45, 75), block(65, 5, 105, 75)])
+    picture = draw(two, opacity=1.0, labels=False, numbers=(1, 4))
+    assert picture[45, 25].tolist() == list(PALETTE[0]) and picture[45, 85].tolist() == list(PALETTE[3])
+
+
 def test_outlines_and_boxes_are_coloured_between_white() -> None:
     picture = draw(result([Prompt((20, 20, 80, 70))], [block(30, 30, 70, 60)]), opacity=0.0, labels=False)
     across = picture[45]

@@ -38,18 +38,22 @@ _ROWS = 256
 """How many rows are tinted at once."""
 
 
-def draw(result: Result, *, opacity: float = 0.45, labels: bool = True) -> NDArray[np.uint8]:
+def draw(
+    result: Result, *, opacity: float = 0.45, labels: bool = True, numbers: Sequence[int] | None = None
+) -> NDArray[np.uint8]:
     """The result's image with masks tinted, outlines, and the boxes and points that were sent to the segmenter.
 
     Returns a new (H, W, 3) uint8 RGB array; "nothing here" gives the image as it was. `opacity` is the tint's, 0-1
     (else `ValueError`); outlines stay. `labels` writes each instance's number. Where masks overlap the smaller lies
-    on top. Boxes are cut at the image's edge; points and boxes that lie outside it are not drawn.
+    on top. Boxes are cut at the image's edge; points and boxes that lie outside it are not drawn. numbers: of the
+    instances, from 1, where they are not 1, 2, 3 …; colours follow them.
     """
+    marks = list(range(len(result.masks))) if numbers is None else [number - 1 for number in numbers]
     if not 0.0 <= opacity <= 1.0:
         raise ValueError(f"An overlay's opacity must lie in 0-1; it is {opacity!r}.")
     canvas = result.query.image.copy()
     line, rim = _widths(canvas)
-    _tint_all(canvas, result, opacity)
+    _tint_all(canvas, result, marks, opacity)
     for i in _large_first(result.masks):
         at = result.masks[i].window
         held = np.ascontiguousarray(result.masks[i].pixels[at], dtype=np.uint8)
@@ -58,13 +62,13 @@ def draw(result: Result, *, opacity: float = 0.45, labels: bool = True) -> NDArr
         corner = (at[1].start, at[0].start)
         outlines, _ = cv2.findContours(held, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=corner)
         cv2.drawContours(canvas, outlines, -1, _WHITE, rim)
-        cv2.drawContours(canvas, outlines, -1, PALETTE[i % len(PALETTE)], line)
+        cv2.drawContours(canvas, outlines, -1, PALETTE[marks[i] % len(PALETTE)], line)
     for i, prompt in enumerate(result.sent):
-        draw_box(canvas, prompt, i)
+        draw_box(canvas, prompt, marks[i])
     for i, prompt in enumerate(result.sent):
         if labels:
-            _number(canvas, i, _anchor(result, i), line)
-        draw_points(canvas, prompt, i)
+            _number(canvas, marks[i], _anchor(result, i), line)
+        draw_points(canvas, prompt, marks[i])
     return canvas
 
 
@@ -96,10 +100,10 @@ def tint(
     canvas[mask] = np.rint(mixed).astype(np.uint8)
 
 
-def _tint_all(canvas: NDArray[np.uint8], result: Result, opacity: float) -> None:
+def _tint_all(canvas: NDArray[np.uint8], result: Result, marks: Sequence[int], opacity: float) -> None:
     """What `tint` does for all masks, the smaller over the larger: each pixel is mixed once, however many cover it."""
     labels = label_map(result.masks, result.query.size, np.uint32)
-    colours = np.array([(0, 0, 0), *(PALETTE[i % len(PALETTE)] for i in range(len(result.masks)))]) * opacity
+    colours = np.array([(0, 0, 0), *(PALETTE[mark % len(PALETTE)] for mark in marks)]) * opacity
     for top in range(0, len(labels), _ROWS):
         rows = slice(top, top + _ROWS)
         covered = labels[rows] > 0

@@ -318,9 +318,10 @@ class Board:
                 f"in {timing.total_s:.1f} s"
             )
         if self.refined:
-            if result.prompter == BY_HAND.name:
-                return f"SAM only, {timing.total_s:.1f} s with SAM {result.segmenter}; prompted by hand"
-            return f"SAM only, {timing.total_s:.1f} s with SAM {result.segmenter}; the model was not asked again"
+            by_hand = result.prompter == BY_HAND.name
+            asked = "prompted by hand" if by_hand else "the model was not asked again"
+            edited = f"; {self.edited}" if self.edited else ""
+            return f"SAM only, {timing.total_s:.1f} s with SAM {result.segmenter}; {asked}{edited}"
         parts = [
             f"{what} {seconds:.1f} s"
             for what, seconds in (("first word", timing.first_token_s), ("first mask", timing.first_mask_s))

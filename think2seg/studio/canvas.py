@@ -70,7 +70,8 @@ def canvas(limits: dict[str, int], **layout: Any) -> Any:
 
     Its value is a person's edit, `{"story", "revision", "drawn": {number: prompt or null}}`, which only the browser
     writes. Props: `scene` as `Board.scene` makes it, and `phase`, `{"name", "words"}`. limits: the most `objects` and
-    `points` of an edit. Events: `edited`; `dropped`, `{"path": …}` of a file that was just uploaded.
+    `points` of an edit. Events: `edited`; `approached`, once for each picture or
+    answer; `dropped`, `{"path": …}` of a file that was just uploaded.
     """
     return gr.HTML(
         value={},

@@ -10,6 +10,8 @@ let busy = false; // a question runs: what is there will be replaced
 
 const told = part("told"), target = part("target"), bar = part("tools");
 const toolButtons = [...element.querySelectorAll("[data-tool]")];
+const BY_TOUCH = matchMedia("(pointer: coarse)").matches, CLICK = BY_TOUCH ? "tap" : "click";
+const LET_GO = BY_TOUCH ? "“New” lets go of it." : "Esc or “New object” lets go of it.";
 const TOOLS = { positive: "a point inside", negative: "a point outside", box: "a box" };
 
 const current = () => carried?.preview || history.now; // while something is moved, as it would be
@@ -91,12 +93,12 @@ function aim(under = hovered) {
   if (busy) words = "The model is still at work. Wait, or press Stop to go on by hand.";
   else if (carried?.keys) words = "Arrow keys move it, Enter puts it down, Escape leaves it where it was.";
   else if (isGone(selected)) words = "is crossed out. “Restore” brings back what the model said.";
-  else if (tool === "box") words = selected ? "gets the box that you drag. Esc lets go of it." : "Drag a box round a new object.";
+  else if (tool === "box") words = selected ? "gets the box that you drag. " + LET_GO : "Drag a box round a new object.";
   else if (object && !startable(object.prompt)) words = "needs a point inside or a box before SAM can start.";
-  else if (selected) words = `gets ${TOOLS[tool]}. Esc or “New object” lets go of it.`;
-  else if (under) words = `is here: a click gives it ${TOOLS[tool]}.`;
-  else if (tool === "negative") words = "Click where an object should end: on its mask, or select it first.";
-  else words = "Click on something: a new object begins there. Click on an object to add to it.";
+  else if (selected) words = `gets ${TOOLS[tool]}. ${LET_GO}`;
+  else if (under) words = `is here: a ${CLICK} gives it ${TOOLS[tool]}.`;
+  else if (tool === "negative") words = `To say where an object ends, ${CLICK} on its mask, or select it first.`;
+  else words = `A ${CLICK} begins a new object; on an object it adds to it.`;
   chip.hidden = busy || !number || Boolean(carried?.keys) || (tool === "box" && !selected);
   chip.textContent = "Object " + number;
   if (number) { chip.style.background = css(number); chip.style.color = bright(number) ? "#111827" : "#fff"; }

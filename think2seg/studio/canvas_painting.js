@@ -105,11 +105,11 @@ function paintTag(number, prompt, mark) {
 }
 // What the model said, where a person changed it: thin, white and hollow.
 function paintGhost(number, prompt) {
-  context.globalAlpha = number === selected ? 0.95 : 0.6;
+  context.globalAlpha = number === selected ? 1 : 0.8;
   const thin = (shape) => {
-    for (const [ink, w] of [["rgba(17,24,39,.7)", 3], ["#fff", 1.25]]) { context.strokeStyle = ink; context.lineWidth = w; shape(); }
+    for (const [ink, w] of [["rgba(17,24,39,.8)", 4], ["#fff", 1.75]]) { context.strokeStyle = ink; context.lineWidth = w; shape(); }
   };
-  context.setLineDash([3, 4]);
+  context.setLineDash([5, 4]);
   if (prompt.box) { const at = rectangle(prompt.box); thin(() => context.strokeRect(...at)); }
   context.setLineDash([]);
   for (const kind of KINDS) {

@@ -115,6 +115,14 @@ stage.addEventListener("touchstart", (event) => {
   if (!picture || event.target.closest("button, input") || event.touches.length > 1) return;
   if (tool === "box" || handleAt(...place(event.touches[0]), REACH.touch)) event.preventDefault();
 }, { passive: false });
+// Whoever comes near may click soon: the server is told once a story, and gets ready.
+let approachedStory = 0;
+function approach() {
+  if (!picture || busy || approachedStory === scene.story) return;
+  approachedStory = scene.story;
+  trigger("approached", {});
+}
+for (const name of ["pointermove", "pointerdown", "focus"]) stage.addEventListener(name, approach);
 const CURSORS = { nw: "nwse-resize", se: "nwse-resize", ne: "nesw-resize", sw: "nesw-resize", n: "ns-resize", s: "ns-resize", w: "ew-resize", e: "ew-resize" };
 function glide(x, y) {
   const hold = picture && !busy ? handleAt(x, y, REACH.mouse) : null;

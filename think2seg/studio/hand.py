@@ -118,6 +118,16 @@ class Hand:
         cut = replace(sheet, strategy=wanted, negatives=bool(negatives))
         yield from self._again(current, held, sheet, cut, question, segmenter, request)
 
+    def prepare(self, sheet: Sheet | None, segmenter: str) -> None:
+        """Somebody comes near the picture: SAM looks at it now, so that the first click need not wait. What goes wrong
+        is for the click itself to tell."""
+        try:
+            self._check(segmenter)
+            if sheet is not None:
+                self._open_segmenter(segmenter).encode(sheet.picture.pixels)
+        except Exception as error:  # noqa: BLE001 - a door
+            self._note(error)
+
     def outcome(self, held: Held | None, sheet: Sheet | None, question: Any, files: Callable[..., Updates]) -> Updates:
         """What follows the masks: the table, the document, the files and the training row."""
         p = self.parts

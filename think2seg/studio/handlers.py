@@ -371,7 +371,9 @@ class Desk:
         p = self.parts
         held = record.document(result, picture.name)
         text = record.text(held)
-        contents = (text.encode(), record.mask_png(result), record.png(overlay.draw(result)))
+        numbers = None if board.drawn is None else board.drawn.numbers
+        drawing = overlay.draw(result, numbers=numbers)
+        contents = (text.encode(), record.mask_png(result), record.png(drawing))
         names = ("result.json", "mask.png", "overlay.png")
         files = {
             button: gr.update(value=keep(button, content, name), interactive=True)

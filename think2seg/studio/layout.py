@@ -243,6 +243,9 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
         desk.edit, [p.canvas, p.held, p.sheet, p.question, p.segmenter], run,
         concurrency_id=line.SEGMENT, concurrency_limit=1, trigger_mode="always_last", **private,
     )  # fmt: skip
+    p.canvas.approached(
+        desk.hand.prepare, [p.sheet, p.segmenter], None, concurrency_id="segment", concurrency_limit=1, **private
+    )
     for changed in (again, editing):
         changed.then(
             desk.outcome, [p.held, p.sheet, p.question], run,
