@@ -210,7 +210,7 @@ def test_the_line_has_an_end_and_tells_places(site: Site) -> None:
         assert in_time(lambda n=number: len(site.line) == n + 1)
     assert [s.status_code for s in streams] == [200] * 5
     full = site.call("segment", image=image, question="one")
-    assert full.status_code == 503 and "4 wait already" in full.text
+    assert full.status_code == 503 and "4 wait for the model already" in full.text
 
     def stage(session: str) -> str:
         with httpx.stream("GET", f"{site.api}/queue/data", params={"session_hash": session}, timeout=20) as stream:

@@ -32,6 +32,7 @@ CLOSED = (
     f"{API}/dev/", f"{API}/custom_component", f"{API}/profiling", f"{API}/stream/", "/monitoring",
 )  # fmt: skip
 """What gradio serves and this page never asks for: proxies, editors, recorders, stored states, figures of use."""
+_REFUSED_KEPT = 200
 _ADDRESS = re.compile(re.escape(API) + r"/file[=/]/*[a-z][a-z0-9+.-]+:")
 UNFETCHED = "This server fetches no addresses. Download the picture first, then upload the file."
 UNSERVED = f"This request could not be served. {API}/info says what may be asked, and how."
@@ -224,23 +225,27 @@ def fetch_nothing() -> None:
     processing_utils.save_url_to_cache = refuse_now
 
 
-def watch_queue(demo: Any, house: House) -> None:
+def watch_queue(demo: Any, house: House, refused: dict[str, str]) -> None:
     """Look at every job of `demo` before it may wait; what is refused is told why in a sentence (HTTP 422,
-    or 503 where too many wait for the model)."""
+    or 503 where too many wait for the model).
+
+    refused: the sentence that a session was told last, if it was not let in, for the page to find.
+    """
     queue = demo._queue
     push = queue.push
 
     async def watched(body: Any, request: Any, username: Any) -> Any:
         forget_the_gone(queue)
-        words = foreign_file(body.data) or too_many(demo, house, body, request)
+        words, full = foreign_file(body.data) or too_many(demo, house, body, request), too_long(demo, house, body)
+        if (words or full) and body.session_hash:
+            refused[body.session_hash] = words or full or ""
+            if len(refused) > house.waiting + _REFUSED_KEPT:
+                del refused[next(iter(refused))]
         if words:
             refusal = {"__type__": "validate", "is_valid": False, "parameter_name": "the request", "message": words}
             return False, [refusal], "validator_error"
-        fn = demo.fns.get(body.fn_index)
-        if fn is not None and fn.concurrency_id == line.THINK:
-            questions = [event for event in line.jobs(queue) if event.concurrency_id == line.THINK]
-            if len(questions) >= house.let_in:
-                return False, f"The queue is full: {house.waiting} wait already. Try again in a minute.", "queue_full"
+        if full:
+            return False, full, "queue_full"
         return await push(body=body, request=request, username=username)
 
     queue.push = watched
@@ -276,6 +281,17 @@ def _uploaded(path: Any) -> bool:
     if not isinstance(path, str) or not path or "\0" in path:
         return False
     return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
+
+
+def too_long(demo: Any, house: House, body: Any) -> str | None:
+    """Whether the line for the model has reached its end."""
+    fn = demo.fns.get(body.fn_index)
+    if fn is None or fn.concurrency_id != line.THINK:
+        return None
+    questions = [event for event in line.jobs(demo._queue) if event.concurrency_id == line.THINK]
+    if len(questions) < house.let_in:
+        return None
+    return f"The queue is full: {house.waiting} wait for the model already. Try again in a minute."
 
 
 def too_many(demo: Any, house: House, body: Any, request: Any) -> str | None:

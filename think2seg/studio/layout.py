@@ -112,7 +112,7 @@ def page(
         _wire(demo, desk, parts, strategy, negatives, strip, house.let_in)
         gr.HTML(PROGRAMS, elem_id="programs")
     demo.queue(max_size=house.waiting, default_concurrency_limit=1, api_open=False)
-    door.watch_queue(demo, house)
+    door.watch_queue(demo, house, desk.refused)
     demo.desk = desk
     return demo
 
@@ -122,8 +122,8 @@ def _sources() -> tuple[Any, Any, Any]:
         with gr.Tab("Image", id="picture"):
             picture = gr.Image(
                 type="filepath", image_mode=None, sources=["upload", "clipboard"], show_label=False, height=150,
-                buttons=[], elem_id="image", label="Image",
-            )  # fmt: skip
+                buttons=[], elem_id="image", label="Image", placeholder="Drop an image file here to upload",
+            )  # fmt: skip  # the placeholder is what a screen reader is told in any case
             # Gradio would open the file first, and refuse a broken one in words of its own. A subclass would do as
             # well, but gradio writes a .pyi file beside the source of every subclass of its components.
             picture.preprocess = _uploaded_path
