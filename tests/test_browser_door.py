@@ -17,7 +17,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="the browser test
 
 from test_browser import CHROMIUM, FLAGS, Visit, in_time  # noqa: E402
 
-from think2seg.studio import door  # noqa: E402
+from think2seg.studio import door, line  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None or not Path(CHROMIUM).exists(), reason="the browser tests need /usr/bin/chromium or CHROMIUM=path"
@@ -63,11 +63,11 @@ class Slow:
             assert in_time(lambda n=number: len(self.site.line) == n + 1, 10)
 
     def __exit__(self, *_raised: Any) -> None:
-        jobs = door.line.jobs(self.site.demo._queue)
+        jobs = line.jobs(self.site.demo._queue)
         for event in [job for job in jobs if job._id in self.ids]:
             cancel = {"session_hash": event.session_hash, "fn_index": event.fn._id, "event_id": event._id}
             httpx.post(f"{self.site.api}/cancel", json=cancel)
-        assert in_time(lambda: not {job._id for job in door.line.jobs(self.site.demo._queue)} & set(self.ids), 10)
+        assert in_time(lambda: not {job._id for job in line.jobs(self.site.demo._queue)} & set(self.ids), 10)
 
 
 def test_who_waits_is_told_the_place_and_then_served(site: Site, visit: Visit) -> None:

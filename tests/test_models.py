@@ -189,3 +189,18 @@ def test_the_bundled_pair_can_run_here() -> None:
     # Said without a path: the page shows it to everybody.
     for entry in (models.find_prompter("nano"), models.find_segmenter("nano")):
         assert weights.availability(entry).why == "bundled"
+
+
+def test_a_gpu_that_is_lent_later_counts_with_all_of_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def not_yet() -> tuple[int, int]:
+        raise RuntimeError("No CUDA GPUs are available")
+
+    class Lent:
+        total_memory = 70 * models.GIB
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", not_yet)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _index: Lent)
+    assert weights._cuda_bytes() == 70 * models.GIB

@@ -82,3 +82,29 @@ def test_the_mask_png_is_0_and_255_at_the_sources_size() -> None:
 def test_a_file_is_there_whole_or_not_at_all(tmp_path) -> None:
     record.write_atomically(tmp_path / "a.json", b"{}")
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ("", "do not add up"),
+        ("1", "do not add up"),
+        ("0" * 200, "do not add up"),
+        ("P", "cannot be read"),
+        ("ooooooooooo0", "cannot be read"),
+        ("\x00", "cannot be read"),
+        ("é", "cannot be read"),
+        ("O4", "cannot be read"),
+    ],
+)
+def test_run_lengths_that_are_not_of_the_mask_are_refused(counts: str, why: str) -> None:
+    # pycocotools fills what the runs leave out with whatever lies in memory.
+    with pytest.raises(ValueError, match=why):
+        record.from_rle({"size": [20, 30], "counts": counts})
+
+
+def test_run_lengths_of_any_mask_are_read() -> None:
+    draw = np.random.default_rng(4)
+    for density in (0.0, 0.01, 0.5, 0.99, 1.0):
+        mask = draw.random((37, 53)) < density
+        assert np.array_equal(record.from_rle(record.rle(mask)), mask)

@@ -31,6 +31,7 @@ from think2seg.studio.canvas import keep
 from think2seg.studio.intake import asked_document, asked_words, checked_prompts, recorded, uploaded
 from think2seg.studio.jobs import Job, Tell, Work
 from think2seg.studio.line import EXPORT, SEGMENT, THINK, Line, ordinal
+from think2seg.studio.panels import MOST_PANELS, Document, plain_document, side_by_side
 from think2seg.types import (
     Answer,
     Completion,
@@ -46,10 +47,6 @@ from think2seg.types import (
 
 _log = logging.getLogger(__name__)
 
-MOST_PANELS = 12
-"""Of one comparison, strategies times segmenters."""
-
-Document = dict[str, Any]
 _Writers = dict[str, Callable[[Result, Picture], tuple[str, bytes]]]
 
 
@@ -176,7 +173,7 @@ class Endpoints:
                 if progress.result is None:
                     yield progress.told()
             assert progress.result is not None
-            yield _document(progress.result, given[0])
+            yield plain_document(progress.result, given[0])
 
     def refine(
         self,
@@ -227,7 +224,7 @@ class Endpoints:
             )
             asked = told.get("strategy") or (DEFAULT_STRATEGY if wanted is _WHOLE else wanted.name)
             done = replace(result, strategy=asked, timing=Timing(None, None, time.monotonic() - started))
-            given.append(_document(done, picture))
+            given.append(plain_document(done, picture))
 
         given: list[Document] = []
         yield from self._last(work, given, "SAM is filling in masks")
@@ -276,7 +273,7 @@ class Endpoints:
             with self._line.turn(stop, _place(tell)):
                 writer = self._open_prompter(prompter)
                 fillers = [self._open_segmenter(name) for name in dict.fromkeys(sizes)]
-                for panel in _panels(writer, fillers, wanted, picture, words, bool(negatives), stop, tell):
+                for panel in side_by_side(writer, fillers, wanted, picture, words, bool(negatives), stop, tell):
                     panels.append(panel)
                     tell(Stage(f"{len(panels)} of {len(wanted) * len(fillers)} done"))
             order = {strategy.name: i for i, strategy in enumerate(wanted)}
@@ -337,48 +334,6 @@ _WHOLE = Strategy("all", "all of it", box=True, positives=10**6, negatives=10**6
 """Sends whatever a prompt holds."""
 
 
-def _panels(
-    writer: Prompter,
-    fillers: list[Segmenter],
-    wanted: list[Strategy],
-    picture: Picture,
-    words: str,
-    negatives: bool,
-    stop: threading.Event,
-    tell: Tell,
-) -> Iterator[Document]:
-    """A panel for each strategy and segmenter; the strategies that hold most are asked first."""
-    answers: list[tuple[Strategy, Result]] = []
-    for strategy in sorted(wanted, key=lambda s: (s.box + s.positives + s.negatives, s.negatives), reverse=True):
-        held = next((result for asked, result in answers if strategy.can_be_cut_from(asked)), None)
-        for filler in fillers:
-            if stop.is_set():
-                return
-            started, again = time.monotonic(), held is None
-            pipeline = Pipeline(writer, filler, strategy=strategy, negatives=negatives)
-            if held is None:
-                # A stop of its own: the pipeline sets it at the end of each question.
-                mine = threading.Event()
-                for event in pipeline.steps(picture, words, stop=mine):
-                    if isinstance(event, Finished):
-                        result = held = event.result
-                    else:
-                        tell(event)
-                    if stop.is_set():
-                        return
-                answers.append((strategy, result))
-            else:
-                result = pipeline.refine(held, strategy=strategy)
-            yield {
-                "strategy": strategy.name,
-                "segmenter": result.segmenter,
-                "asked_again": again,
-                "area_px": int(result.mask.sum()),
-                "seconds": round(time.monotonic() - started, 3),
-                "document": _document(result, picture),
-            }
-
-
 WRITERS: _Writers = {
     "mask.png": lambda result, _picture: ("mask.png", record.mask_png(result)),
     "overlay.png": lambda result, _picture: ("overlay.png", record.png(overlay.draw(result))),
@@ -415,12 +370,6 @@ def _in_words() -> Iterator[None]:
     except Exception as error:
         _log.error("An endpoint of the studio failed", exc_info=error)
         raise gr.Error(OUR_FAULT, print_exception=False) from error
-
-
-def _document(result: Result, picture: Picture) -> Document:
-    """The document of `record.py`, but for the picture's name: clients take an object with a `path` for a file."""
-    held = record.document(result, picture.name)
-    return held | {"image": {"name": picture.name, "width": held["image"]["width"], "height": held["image"]["height"]}}
 
 
 def _path(image: Any) -> str | None:

@@ -17,7 +17,7 @@ from think2seg.pipeline import LONGEST_QUESTION
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
-from think2seg.studio import canvas, door, examples, line
+from think2seg.studio import canvas, door, examples, line, watch
 from think2seg.studio.endpoints import Endpoints
 from think2seg.studio.handlers import Desk, Parts
 
@@ -112,7 +112,7 @@ def page(
         _wire(demo, desk, parts, strategy, negatives, strip, house.let_in)
         gr.HTML(PROGRAMS, elem_id="programs")
     demo.queue(max_size=house.waiting, default_concurrency_limit=1, api_open=False)
-    door.watch_queue(demo, house, desk.refused)
+    watch.watch_queue(demo, house, desk.refused)
     demo.desk = desk
     return demo
 
