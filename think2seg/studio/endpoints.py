@@ -167,6 +167,7 @@ class Endpoints:
                     tell(event)
 
         with _in_words():
+            yield progress.told()  # gradio closes only what has yielded once
             for batch in Job(work).batches():
                 for event in batch:
                     progress.take(event)
@@ -280,6 +281,7 @@ class Endpoints:
             panels.sort(key=lambda panel: order[panel["strategy"]])
 
         with _in_words():
+            yield progress.told() | {"panels": 0}  # gradio closes only what has yielded once
             for batch in Job(work).batches():
                 for event in batch:
                     progress.take(event)
@@ -316,6 +318,7 @@ class Endpoints:
         """Yield partial answers while `work` puts one document into `given`, then that one."""
         progress = _Progress(stage=stage)
         with _in_words():
+            yield progress.told()  # gradio closes only what has yielded once
             for batch in Job(work).batches():
                 for event in batch:
                     progress.take(event)
