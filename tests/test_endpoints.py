@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from studio_site import Site, running
 from think2seg import record
 from think2seg.export import FORMATS
 from think2seg.strategy import STRATEGIES
+from think2seg.studio import line
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +214,21 @@ def test_compare_has_limits(site: Site) -> None:
     assert "The question is empty" in site.last("compare", image=image, question="")["error"]
     twice = site.last("compare", image=image, question="one", strategies=["box", "box"])
     assert "takes every strategy once" in twice["error"]
+
+
+def test_a_comparison_that_is_called_off_gives_the_model_back(site: Site) -> None:
+    joined = site.call("compare", image=site.uploaded(), question="silent").json()
+    end = time.monotonic() + 10
+    while len(site.line) == 0 or not line.jobs(site.demo._queue):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    (event,) = line.jobs(site.demo._queue)
+    cancel = {"session_hash": event.session_hash, "fn_index": event.fn._id, "event_id": joined["event_id"]}
+    httpx.post(f"{site.api}/cancel", json=cancel)
+    end = time.monotonic() + 5
+    while len(site.line):
+        assert time.monotonic() < end, "the model was not given back"
+        time.sleep(0.02)
 
 
 # --- export -----------------------------------------------------------------------------------------------------------

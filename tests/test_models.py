@@ -214,3 +214,18 @@ def test_a_revision_of_the_hubs_cache_is_its_commit(tmp_path, monkeypatch) -> No
     (folder / "sam2.1_hiera_small.pt").write_bytes(b"weights")
     monkeypatch.setenv("THINK2SEG_WEIGHTS", str(folder))
     assert weights.identities("replay", "small")["segmenter"]["revision"] == "abc123"
+
+
+def test_a_gpu_that_is_lent_later_counts_with_all_of_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def not_yet() -> tuple[int, int]:
+        raise RuntimeError("No CUDA GPUs are available")
+
+    class Lent:
+        total_memory = 70 * models.GIB
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", not_yet)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _index: Lent)
+    assert weights._cuda_bytes() == 70 * models.GIB

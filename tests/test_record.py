@@ -92,3 +92,29 @@ def test_run_lengths_are_those_that_pycocotools_makes(share: float) -> None:
         mask = random.random((random.integers(1, 7), random.integers(1, 7))) < share
         theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
         assert record.rle(mask) == {"size": list(mask.shape), "counts": theirs["counts"].decode()}
+
+
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ("", "do not add up"),
+        ("1", "do not add up"),
+        ("0" * 200, "do not add up"),
+        ("P", "cannot be read"),
+        ("ooooooooooo0", "cannot be read"),
+        ("\x00", "cannot be read"),
+        ("é", "cannot be read"),
+        ("O4", "cannot be read"),
+    ],
+)
+def test_run_lengths_that_are_not_of_the_mask_are_refused(counts: str, why: str) -> None:
+    # pycocotools fills what the runs leave out with whatever lies in memory.
+    with pytest.raises(ValueError, match=why):
+        record.from_rle({"size": [20, 30], "counts": counts})
+
+
+def test_run_lengths_of_any_mask_are_read() -> None:
+    draw = np.random.default_rng(4)
+    for density in (0.0, 0.01, 0.5, 0.99, 1.0):
+        mask = draw.random((37, 53)) < density
+        assert np.array_equal(record.from_rle(record.rle(mask)), mask)

@@ -25,7 +25,7 @@ from starlette.middleware import Middleware
 from think2seg.errors import Think2SegError
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
-from think2seg.studio import agents, door, examples, layout, zero
+from think2seg.studio import agents, door, examples, layout, watch, zero
 
 __all__ = ["EXAMPLES", "build", "serve"]
 
@@ -76,7 +76,7 @@ def serve(demo: Any, *, host: str | None = None, port: int | None = None, mcp: b
 
     mcp: whether agents are served over the Model Context Protocol too, for which the package `mcp` must be there.
     """
-    door.fetch_nothing()
+    watch.fetch_nothing()
     if mcp and importlib.util.find_spec("mcp") is None:
         _log.warning("No Model Context Protocol: the package `mcp` is not installed. Run `pip install mcp` for it.")
         mcp = False

@@ -1,8 +1,7 @@
-"""The door of the studio: what comes in is small enough, asked for nothing of other hosts, and one thing at a time.
+"""The door of the studio: how much there may be of everything, and a guard on what comes in and goes out.
 
-Two guards. `Guard` sits before every request: paths that this page has no use for are closed, bodies have a limit, and
-answers carry the headers that keep a browser on this host. `watch_queue` looks at every job before it may wait: whose
-files it names, and how much its visitor has there already. It knows HTTP and gradio's queue; no picture, no model.
+`Guard` sits before every request: paths that this page has no use for are closed, bodies have a limit, and answers
+carry the headers that keep a browser here. It knows HTTP; no job (that is `watch.py`), no picture, no model.
 """
 
 from __future__ import annotations
@@ -11,17 +10,10 @@ import logging
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from gradio import processing_utils
-from gradio.exceptions import Error
-from gradio.utils import get_upload_folder
-from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
-
 from think2seg.rasters import Limits
-from think2seg.studio import line
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +27,6 @@ CLOSED = (
 _ADDRESS = re.compile(re.escape(API) + r"/file[=/]/*[a-z][a-z0-9+.-]+:")
 UNFETCHED = "This server fetches no addresses. Download the picture first, then upload the file."
 UNSERVED = f"This request could not be served. {API}/info says what may be asked, and how."
-UNKNOWN_FILE = "This file was not uploaded here. Upload the picture, then ask about it."
 
 
 @dataclass(frozen=True)
@@ -208,98 +199,3 @@ async def _answer(send: Any, status: int, words: str) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def fetch_nothing() -> None:
-    """No file is fetched for anybody in this process: gradio would, wherever a client hands it an address."""
-
-    async def refuse(*_arguments: Any, **_options: Any) -> str:
-        raise Error(UNFETCHED, print_exception=False)
-
-    def refuse_now(*_arguments: Any, **_options: Any) -> str:
-        raise Error(UNFETCHED, print_exception=False)
-
-    processing_utils.async_ssrf_protected_download = refuse
-    processing_utils.ssrf_protected_download = refuse_now
-    processing_utils.save_url_to_cache = refuse_now
-
-
-def watch_queue(demo: Any, house: House) -> None:
-    """Look at every job of `demo` before it may wait; what is refused is told why in a sentence (HTTP 422,
-    or 503 where too many wait for the model)."""
-    queue = demo._queue
-    push = queue.push
-
-    async def watched(body: Any, request: Any, username: Any) -> Any:
-        forget_the_gone(queue)
-        words = foreign_file(body.data) or too_many(demo, house, body, request)
-        if words:
-            refusal = {"__type__": "validate", "is_valid": False, "parameter_name": "the request", "message": words}
-            return False, [refusal], "validator_error"
-        fn = demo.fns.get(body.fn_index)
-        if fn is not None and fn.concurrency_id == line.THINK:
-            questions = [event for event in line.jobs(queue) if event.concurrency_id == line.THINK]
-            if len(questions) >= house.let_in:
-                return False, f"The queue is full: {house.waiting} wait already. Try again in a minute.", "queue_full"
-        return await push(body=body, request=request, username=username)
-
-    queue.push = watched
-
-
-def forget_the_gone(queue: Any, keep: int = 256) -> None:
-    """Gradio keeps a set and a mailbox of everybody who ever asked; those of visitors with nothing under way go."""
-    mail, under_way = queue.pending_messages_per_session, queue.pending_event_ids_session
-    if len(under_way) > keep:
-        idle = [name for name, ids in under_way.items() if not ids and (name not in mail or mail[name].empty())]
-        for name in idle[: len(under_way) - keep // 2]:
-            del under_way[name]
-            mail.pop(name, None)
-
-
-def foreign_file(data: Any) -> str | None:
-    """What is wrong with the files that `data` names: an address, or a file that nobody uploaded."""
-    found: list[str] = []
-
-    def look(file: dict[str, Any]) -> dict[str, Any]:
-        path, url = file.get("path"), file.get("url")
-        if is_http_url_like(path) or (is_http_url_like(url) and not _uploaded(path)):
-            found.append(UNFETCHED)
-        elif not _uploaded(path):
-            found.append(UNKNOWN_FILE)
-        return file
-
-    traverse(data, look, is_file_obj_with_meta)
-    return found[0] if found else None
-
-
-def _uploaded(path: Any) -> bool:
-    if not isinstance(path, str) or not path or "\0" in path:
-        return False
-    return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
-
-
-def too_many(demo: Any, house: House, body: Any, request: Any) -> str | None:
-    """Whether this visitor, or this address, has enough here already."""
-    fn = demo.fns.get(body.fn_index)
-    if fn is None or fn.concurrency_id not in line.KINDS:
-        return None
-    there = line.jobs(demo._queue)
-    address = getattr(getattr(request, "client", None), "host", None)
-    agent = request is not None and request.headers.get("x-gradio-user") == "mcp"
-    if house.address_jobs and not agent:
-        same = [e for e in there if getattr(getattr(e.request, "client", None), "host", None) == address]
-        if len(same) >= house.address_jobs:
-            return f"{len(same)} jobs from this address run or wait here already. Try again when one is done."
-    if not body.session_hash:
-        return None
-    mine = [event for event in there if event.session_hash == body.session_hash]
-    if agent:
-        if len(mine) >= house.mcp_jobs:
-            return f"{len(mine)} jobs of agents run or wait here already. Try again when one is done."
-        return None
-    on_page = fn.api_visibility == "private"
-    if on_page:
-        mine = [event for event in mine if event.concurrency_id == fn.concurrency_id]
-    if len(mine) >= house.jobs + on_page:
-        return "A job of yours runs or waits here already, and one visitor has one at a time. Wait for it, or stop it."
-    return None

@@ -32,6 +32,7 @@ from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, Strategy, find_strategy
 from think2seg.studio.board import OUR_FAULT, PageEvent, Stage
 from think2seg.studio.canvas import keep
+from think2seg.studio.documents import Document, plain_document, plain_panel
 from think2seg.studio.intake import asked_document, asked_words, checked_prompts, recorded, uploaded
 from think2seg.studio.jobs import Job, Tell, Work
 from think2seg.studio.line import EXPORT, SEGMENT, THINK, Line, ordinal
@@ -52,8 +53,6 @@ _log = logging.getLogger(__name__)
 
 MOST_PANELS = 12
 """Of one comparison, strategies times segmenters."""
-
-Document = dict[str, Any]
 
 
 @dataclass
@@ -173,13 +172,14 @@ class Endpoints:
                     tell(event)
 
         with _in_words():
+            yield progress.told()  # gradio closes only what has yielded once
             for batch in Job(work).batches():
                 for event in batch:
                     progress.take(event)
                 if progress.result is None:
                     yield progress.told()
             assert progress.result is not None
-            yield _document(progress.result, given[0])
+            yield plain_document(progress.result, given[0])
 
     def refine(
         self,
@@ -230,7 +230,7 @@ class Endpoints:
             )
             asked = told.get("strategy") or (DEFAULT_STRATEGY if wanted is _WHOLE else wanted.name)
             done = replace(result, strategy=asked, timing=Timing(None, None, time.monotonic() - started))
-            given.append(_document(done, picture))
+            given.append(plain_document(done, picture))
 
         given: list[Document] = []
         yield from self._last(work, given, "SAM is filling in masks")
@@ -291,11 +291,12 @@ class Endpoints:
                         found.append(event.comparison)
 
         with _in_words():
+            yield progress.told() | {"panels": 0}  # gradio closes only what has yielded once
             for batch in Job(work).batches():
                 for event in batch:
                     progress.take(event)
                 yield progress.told() | {"panels": len(ended)}
-            panels = [_panel(panel, given[0]) for panel in found[0].panels]
+            panels = [plain_panel(panel, given[0]) for panel in found[0].panels]
             yield {"question": question.strip(), "panels": panels}
 
     def export(self, image: FileData, document: Document, formats: list[str] | None = None) -> list[FileData]:
@@ -326,6 +327,7 @@ class Endpoints:
         """Yield partial answers while `work` puts one document into `given`, then that one."""
         progress = _Progress(stage=stage)
         with _in_words():
+            yield progress.told()  # gradio closes only what has yielded once
             for batch in Job(work).batches():
                 for event in batch:
                     progress.take(event)
@@ -342,20 +344,6 @@ class Endpoints:
 
 _WHOLE = Strategy("all", "all of it", box=True, positives=10**6, negatives=10**6)
 """Sends whatever a prompt holds."""
-
-
-def _panel(panel: Panel, picture: Picture) -> Document:
-    """A panel of a comparison as plain data."""
-    return {
-        "strategy": panel.place.strategy,
-        "segmenter": panel.place.segmenter if panel.result is None else panel.result.segmenter,
-        "asked_again": panel.source is None,
-        "area_px": panel.area,
-        "prompter_s": None if panel.prompter_s is None else round(panel.prompter_s, 3),
-        "segmenter_s": None if panel.segmenter_s is None else round(panel.segmenter_s, 3),
-        "document": None if panel.result is None else _document(panel.result, picture),
-        "error": None if panel.error is None else str(panel.error),
-    }
 
 
 class _Named:
@@ -386,12 +374,6 @@ def _in_words() -> Iterator[None]:
     except Exception as error:
         _log.error("An endpoint of the studio failed", exc_info=error)
         raise gr.Error(OUR_FAULT, print_exception=False) from error
-
-
-def _document(result: Result, picture: Picture) -> Document:
-    """The document of `record.py`, but for the picture's name: clients take an object with a `path` for a file."""
-    held = record.document(result, picture.name)
-    return held | {"image": {"name": picture.name, "width": held["image"]["width"], "height": held["image"]["height"]}}
 
 
 def _path(image: Any) -> str | None:

@@ -97,6 +97,7 @@ class Desk:
             self.sessions,
             self._note,
         )
+        self.refused: dict[str, str] = {}  # what the door told a session that it did not let in
 
     # --- a picture ------------------------------------------------------------------------------------------------
 
@@ -198,9 +199,11 @@ class Desk:
         known = str(strategy) if str(strategy) in STRATEGIES else DEFAULT_STRATEGY
         yield from self._follow(Board(self.parts.canvas, find_strategy(known), bool(negatives)), work, request)
 
-    def not_taken(self) -> Updates:
-        """The question was not let in: too many wait already."""
-        words = "Too many wait for the model already. Try again in a minute."
+    def not_taken(self, request: gr.Request) -> Updates:
+        """The question ended otherwise than by itself: it was stopped, which is told elsewhere, or not let in."""
+        words = self.refused.pop(str(request.session_hash), None)
+        if words is None:
+            return {self.parts.status: gr.skip()}
         return {self.parts.status: gr.update(said={"kind": "error", "words": words}), **self._idle()}
 
     def stopped(self, request: gr.Request | None = None) -> Updates:

@@ -17,7 +17,7 @@ from think2seg.pipeline import LONGEST_QUESTION
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
-from think2seg.studio import canvas, door, edits, examples, lab, line
+from think2seg.studio import canvas, door, edits, examples, lab, line, watch
 from think2seg.studio.endpoints import Endpoints
 from think2seg.studio.handlers import Desk, Parts
 from think2seg.studio.takeaway import Takeaway
@@ -119,7 +119,7 @@ def page(
         )
         gr.HTML(PROGRAMS, elem_id="programs")
     demo.queue(max_size=house.waiting, default_concurrency_limit=1, api_open=False)
-    door.watch_queue(demo, house)
+    watch.watch_queue(demo, house, desk.refused)
     demo.desk, demo.lab, demo.poll, demo.taken = desk, comparing, polling, taken
     return demo
 
@@ -129,8 +129,8 @@ def _sources() -> tuple[Any, Any, Any]:
         with gr.Tab("Image", id="picture"):
             picture = gr.Image(
                 type="filepath", image_mode=None, sources=["upload", "clipboard"], show_label=False, height=150,
-                buttons=[], elem_id="image", label="Image",
-            )  # fmt: skip
+                buttons=[], elem_id="image", label="Image", placeholder="Drop an image file here to upload",
+            )  # fmt: skip  # the placeholder is what a screen reader is told in any case
             # Gradio would open the file first, and refuse a broken one in words of its own. A subclass would do as
             # well, but gradio writes a .pyi file beside the source of every subclass of its components.
             picture.preprocess = _uploaded_path
