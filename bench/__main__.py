@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import answering, sam, start
+from bench import answering, page, sam, start
 from bench.measure import Outcome, load, machine, peak_mib
 from bench.stage import Stage
 
@@ -26,7 +26,9 @@ ROWS: dict[str, Callable[[Stage], list[Outcome]]] = {
     "lab": sam.lab,
     "together": answering.together,
     "first-mask": answering.first_mask,
+    "streaming": page.streaming,
     "click": sam.click,
+    "painted": page.painted,
     "evaluation": answering.evaluation,
     "imports": start.imports,
     "page": start.page,

@@ -1,0 +1,164 @@
+"""Rows about the page, in a real browser: what streaming costs, and how long a click takes until its mask is painted.
+
+The studio runs in this process, the browser beside it on the same machine, and both rows count what the person sees.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bench.measure import Bar, Outcome
+from bench.stage import Stage
+from think2seg.pipeline import Pipeline
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run",
+]  # fmt: skip
+_CLOCK = """
+() => {
+  window.clicked = []; window.painted = [];
+  const figure = document.querySelector(".t2s");
+  document.querySelector(".stage").addEventListener("pointerup", () => clicked.push(performance.now()), true);
+  new MutationObserver(() => requestAnimationFrame(() => painted.push(performance.now())))
+    .observe(figure, { attributes: true, attributeFilter: ["data-painted"] });
+}
+"""
+
+
+@dataclass
+class Traffic:
+    """Bytes that the page got, by address, and in how many pieces."""
+
+    addresses: dict[str, str] = field(default_factory=dict)
+    pieces: list[tuple[str, int]] = field(default_factory=list)
+
+    def watch(self, page: Any) -> None:
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.on("Network.requestWillBeSent", lambda e: self.addresses.update({e["requestId"]: e["request"]["url"]}))
+        session.on("Network.dataReceived", lambda e: self.pieces.append((e["requestId"], e["dataLength"])))
+
+    def of(self, part: str) -> list[int]:
+        """Bytes of each piece from addresses with `part` in them."""
+        return [size for request, size in self.pieces if part in self.addresses.get(request, "")]
+
+
+@contextmanager
+def _site(stage: Stage, sams: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """A studio with the stage's prompter and segmenters: its address, and a picture to bring."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / "cache")
+        from think2seg.studio import build, serve
+
+        held = {name: stage.sam(name) for name in sams}
+        demo = build(
+            lambda _name: stage.prompter, held.__getitem__, Path(folder) / "none", stage.prompter_name, sams[0]
+        )
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        serve(demo, host="127.0.0.1", port=port, prevent_thread_lock=True, quiet=True)
+        picture = Path(folder) / "scene.png"
+        Image.fromarray(stage.picture(900)).save(picture)
+        try:
+            yield f"http://127.0.0.1:{port}", str(picture)
+        finally:
+            demo.close()
+
+
+@contextmanager
+def _tab(address: str, picture: str) -> Iterator[tuple[Any, Traffic]]:
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        traffic = Traffic()
+        traffic.watch(page)
+        page.goto(address)
+        page.wait_for_selector("#canvas .t2s")
+        page.set_input_files("#image input[type=file]", picture)
+        page.wait_for_function("() => Number(document.querySelector('.t2s').dataset.rev) > 0")
+        yield page, traffic
+        browser.close()
+
+
+def streaming(stage: Stage) -> list[Outcome]:
+    """An answer on the page against the same pipeline without one, by the pipeline's own clock."""
+    question = "all vehicles and buildings"
+    on_page, alone, sizes, images = [], [], [], 0
+    with _site(stage, ("nano",)) as (address, picture), _tab(address, picture) as (page, traffic):
+        pipeline = Pipeline(stage.prompter, stage.sam("nano"))
+        image = np.asarray(Image.open(picture).convert("RGB"))
+        page.fill("#question textarea", question)
+        for number in range(stage.runs + 1):
+            traffic.pieces.clear()
+            page.click("#segment")
+            page.wait_for_selector("#stop:not([disabled])")
+            page.wait_for_selector("#segment:not([disabled])", timeout=120_000)
+            words = page.text_content("#status .words") or ""
+            told = re.search(r"done in ([\d.]+) s", words)
+            if told is None:
+                raise RuntimeError(f"the page did not finish: {words!r}")
+            found = pipeline(image, question).timing.total_s
+            if number:
+                on_page.append(float(told[1]))
+                alone.append(found)
+                sizes += traffic.of("/queue/data")
+                images += len(
+                    [1 for request, _ in traffic.pieces if "picture.jpg" in traffic.addresses.get(request, "")]
+                )
+    note = (
+        f"{len(sizes) / stage.runs:.0f} pieces an answer, {np.median(sizes):.0f} bytes each (median; the largest, the "
+        f"result, {max(sizes):,}); the picture was sent again {images} times"
+    )
+    return [
+        Outcome("streaming to the page", "the same generation without a page", Bar("at most", 1.05), tuple(on_page),
+                tuple(alone), notes=(note,), figures={"bytes an update": float(np.median(sizes))})
+    ]  # fmt: skip
+
+
+def painted(stage: Stage) -> list[Outcome]:
+    """A click that adds a point, until its mask is painted; SAM's embedding there, and not."""
+    sams = ("nano",) if stage.quick else ("nano", "tiny", "small")
+    outcomes = []
+    with _site(stage, sams) as (address, picture):
+        for name in sams:
+            with _tab(address, picture) as (page, _traffic):
+                page.evaluate(_CLOCK)
+                if name != sams[0]:
+                    page.click("#segmenter input")
+                    page.get_by_role("option", name=name, exact=True).click()
+                stage.sam(name)._kept.clear()
+                box = page.locator(".stage").bounding_box()
+                waits = []
+                for number in range(2 * stage.runs + 1):
+                    x, y = box["x"] + box["width"] * (0.4 + 0.012 * number), box["y"] + box["height"] * 0.5
+                    page.mouse.click(x, y)
+                    page.wait_for_function(
+                        "n => painted.length >= n && document.querySelector('.t2s').dataset.stale === ''",
+                        arg=number + 1, timeout=120_000,
+                    )  # fmt: skip
+                    begun, ended = page.evaluate("() => [clicked.at(-1), painted.at(-1)]")
+                    waits.append((ended - begun) / 1000)
+                    threading.Event().wait(0.6)
+                note = f"the first one, which encodes the picture too: {1000 * waits[0]:.0f} ms"
+                outcomes.append(
+                    Outcome(f"click to painted mask, SAM {name}", "–", Bar("reported"), tuple(waits[1:]), notes=(note,))
+                )
+    return outcomes
