@@ -6,7 +6,7 @@ PORT ?= 7860
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint browser clean
+.PHONY: demo test check lint browser bench clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python app.py --port $(PORT)
@@ -33,6 +33,12 @@ $(VENV)/.ready: requirements.txt | $(VENV)/bin/python
 $(VENV)/.ready-test: requirements-test.txt requirements-train.txt $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	touch $@
+
+# Every claim of speed, measured: under twenty minutes on a quiet machine, QUICK=1 under two. Writes BENCHMARKS.md
+# (QUICK=1: BENCHMARKS.quick.md, which is not kept). DEVICE=cuda runs the same on a GPU.
+DEVICE ?= cpu
+bench: $(VENV)/.ready-test
+	$(BIN)/python -m bench --device $(DEVICE) $(if $(QUICK),--quick --out BENCHMARKS.quick.md)
 
 # The browser tests drive Chromium; where it is missing and may be installed, it is. Else they are skipped, and say so.
 browser:

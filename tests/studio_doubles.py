@@ -14,7 +14,7 @@ from PIL import Image
 
 from think2seg import images, record
 from think2seg.pipeline import Pipeline
-from think2seg.prompter import ReplayPrompter, Writing
+from think2seg.prompter import ReplayPrompter, Sampling, Writing
 from think2seg.strategy import Strategy
 from think2seg.types import Mask, Prompt, Query
 
@@ -48,31 +48,50 @@ TEXTS = {
     "unreadable": '<think> A roof is here, I am sure. </think>\n<answer>```json[{"bbox_2d": [1, 2]}]```</answer>',
     "hostile": written(1, HOSTILE),
     "slow": written(4, "word " * 400),
+    "thoughtful": written(4, "I look at one thing after another. " * 30),
 }
-SECONDS = {"planes": 1.6, "slow": 60.0}
+SECONDS = {"planes": 1.6, "slow": 60.0, "thoughtful": 1.6, "chance": 0.3}
 
 
 class Scripted:
-    """A prompter that writes `TEXTS[question]`; `silent` waits without a word until it is told to stop."""
+    """A prompter that writes `TEXTS[question]`; `silent` waits without a word until it is told to stop, `moody` cannot
+    be read where box+4 is asked, and `chance` gives 0, 1 or 2 objects by the seed of a sample, or cannot be read."""
 
     name = "scripted"
     about = "Scripted text; no model runs."
 
     def __init__(self) -> None:
         self.calls = 0
+        self.asked: list[tuple[str, int | None]] = []
         self.ended = threading.Event()
+        self.texts: dict[str, str] = {}  # answers to more questions
 
-    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
+    def write(
+        self,
+        query: Query,
+        strategy: Strategy,
+        *,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None = None,
+    ) -> Writing:
         self.calls += 1
+        self.asked.append((strategy.name, None if sampling is None else sampling.seed))
         self.ended.clear()
         if query.question == "bug":
             raise RuntimeError("a secret of the server")
         if query.question == "silent":
             return Writing(FRAME, self._silence(stop))
         seconds = SECONDS.get(query.question, 0.0)
-        writing = ReplayPrompter(TEXTS[query.question], FRAME, seconds=seconds).write(
-            query, strategy, stop=stop, deadline=deadline
-        )
+        texts = {**TEXTS, **self.texts}
+        text = texts.get(query.question, TEXTS["one"])
+        if query.question == "moody" and strategy.name == "box+4":
+            text = TEXTS["unreadable"]
+        if query.question == "chance" and sampling is not None:
+            text = (
+                TEXTS["unreadable"] if sampling.seed % 4 == 3 else written(sampling.seed % 4, f"Draw {sampling.seed}.")
+            )
+        writing = ReplayPrompter(text, FRAME, seconds=seconds).write(query, strategy, stop=stop, deadline=deadline)
         return Writing(writing.frame, self._noted(writing.pieces))
 
     def _noted(self, pieces: Iterator[str]) -> Iterator[str]:

@@ -22,37 +22,50 @@ ROOMS: dict[str, set[str]] = {
     "geo": {"types", "errors"},
     "overlay": {"types"},
     "metrics": set(),
+    "consistency": {"types", "errors", "strategy", "dialect"},
     "record": {"types"},
+    "export": {"types", "errors", "geo", "images", "overlay", "record"},
     "datasets": {"types", "errors", "images"},
     "models": {"errors"},
     "dialect": {"types", "errors", "strategy", "answer", "models"},
     "weights": {"errors", "models"},
     "prompter": {"types", "errors", "answer", "strategy", "dialect", "models", "weights"},
+    "tiles": {"types", "errors", "strategy", "answer", "dialect", "prompter"},
     "baselines": {"types", "errors"},
     "segmenter": {"types", "errors", "models", "weights"},
+    "zoom": {"types", "errors", "segmenter"},
     "pipeline": {
         "types", "errors", "strategy", "answer", "dialect", "images", "overlay", "metrics", "record", "models",
-        "weights", "prompter", "segmenter",
+        "weights", "prompter", "tiles", "segmenter", "zoom",
+    },
+    "compare": {
+        "types", "errors", "strategy", "images", "overlay", "metrics", "datasets", "prompter", "segmenter", "pipeline",
+    },
+    "votes": {
+        "types", "errors", "strategy", "images", "metrics", "prompter", "segmenter", "pipeline", "compare",
     },
     "evaluation": {
         "types", "errors", "strategy", "dialect", "images", "overlay", "metrics", "record", "models", "weights",
         "datasets", "prompter", "segmenter", "pipeline",
     },
     "studio": {
-        "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
-        "prompter", "segmenter", "pipeline",
+        "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",
+        "weights", "prompter", "segmenter", "pipeline", "compare", "votes", "consistency",
     },
     "__main__": {
-        "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "models", "weights",
-        "datasets", "prompter", "segmenter", "baselines", "pipeline", "evaluation",
+        "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",
+        "weights", "datasets", "prompter", "tiles", "segmenter", "zoom", "baselines", "pipeline", "compare",
+        "consistency", "evaluation",
     },
     "__init__": {"errors", "pipeline", "types"},
 }  # fmt: skip
 
 # Files that are a room's back room, by the room they belong to.
 BACK_ROOMS = {
-    "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter",
-    "sam2_nano": "segmenter", "pump": "pipeline", "evaluation_commands": "__main__",
+    "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter", "heat": "overlay",
+    "sam2_nano": "segmenter", "sam2_encoder": "segmenter", "sam2_decoder": "segmenter", "pump": "pipeline",
+    "comparison": "compare", "plate": "compare", "comparison_command": "__main__", "terminal": "__main__",
+    "evaluation_commands": "__main__", "export_command": "__main__",
 }  # fmt: skip
 
 # What a room may take from outside the standard library; every other room: numpy only.
@@ -65,17 +78,23 @@ OUTSIDE: dict[str, set[str]] = {
     "geo": {"numpy", "rasterio", "pyproj"},
     "overlay": {"numpy", "cv2", "PIL"},
     "metrics": {"numpy"},
+    "consistency": set(),
     "record": {"numpy", "PIL", "pycocotools"},
+    "export": {"numpy", "PIL", "rasterio", "shapely", "pyogrio"},
     "datasets": {"numpy", "cv2", "PIL", "pycocotools"},
     "models": set(),
     "dialect": set(),
     "weights": {"torch", "huggingface_hub"},
     "prompter": {"torch", "transformers", "PIL", "safetensors"},
+    "tiles": set(),
+    "zoom": {"numpy"},
     "segmenter": {"torch", "sam2", "numpy", "cv2", "safetensors"},
     "pipeline": {"numpy", "PIL"},
+    "compare": {"numpy", "PIL", "matplotlib"},
+    "votes": {"numpy", "scipy"},
     "baselines": {"numpy"},
     "evaluation": {"numpy", "PIL", "cv2", "scipy", "matplotlib", "tqdm", "torch"},
-    "studio": {"gradio", "gradio_client", "numpy", "PIL"},
+    "studio": {"gradio", "gradio_client", "starlette", "spaces", "numpy", "PIL"},
     "__main__": set(),
     "__init__": set(),
 }

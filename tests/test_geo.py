@@ -3,6 +3,7 @@
 import math
 import sys
 
+import numpy as np
 import pytest
 
 from think2seg.errors import GeoError
@@ -65,6 +66,11 @@ def test_pixel_area_of_a_plan_is_unknown() -> None:
         ("overflowing", "EPSG:32617", (1e300, 0, 0, 0, 1e300, 0), "singular"),
         ("five numbers", "EPSG:32617", (1, 0, 0, 0, -1), "six"),
         ("blank system", " ", (1, 0, 0, 0, -1, 0), "blank"),
+        ("an address", "http://127.0.0.1:9/crs", (1, 0, 0, 0, -1, 0), "a code .* or WKT; 'http://127"),
+        ("a file", "/etc/passwd", (1, 0, 0, 0, -1, 0), "a code .* or WKT"),
+        ("a file that looks like a code", "EPSG:../../etc/passwd", (1, 0, 0, 0, -1, 0), "a code .* or WKT"),
+        ("a grid from elsewhere", "+proj=utm +zone=3 +nadgrids=http://x/y", (1, 0, 0, 0, -1, 0), "a code .* or WKT"),
+        ("a line too many", "EPSG:32617\n", (1, 0, 0, 0, -1, 0), "a code .* or WKT"),
     ],
 )
 def test_refused(word: str, crs: str, transform: tuple[float, ...], says: str) -> None:
@@ -87,3 +93,28 @@ def test_without_rasterio_areas_say_what_to_install(monkeypatch: pytest.MonkeyPa
     assert UTM.to_world(0, 0) == (404211.5, 3285142.0)
     with pytest.raises(GeoError, match="pip install rasterio"):
         UTM.pixel_area_m2()
+
+
+def test_many_points_go_to_the_world_as_one_does() -> None:
+    turned = Georef("EPSG:32617", (0.3, 0.4, 404211.5, 0.4, -0.3, 3285142.0))
+    points = np.array([[0, 0], [10.5, 4], [-3, 7]])
+    assert turned.placed(points).tolist() == [pytest.approx(turned.to_world(x, y)) for x, y in points]
+
+
+def test_a_square_of_ten_pixels_of_half_a_metre_is_25_square_metres() -> None:
+    pytest.importorskip("rasterio")
+    pixels = np.zeros((40, 60), dtype=bool)
+    pixels[5:15, 20:30] = True
+    assert UTM.area_m2(pixels) == 25.0
+    assert UTM.area_m2(pixels & False) == 0.0
+    local = 'LOCAL_CS["a building site",UNIT["metre",1],AXIS["X",EAST],AXIS["Y",NORTH]]'
+    assert Georef(local, (1, 0, 0, 0, -1, 0)).area_m2(pixels) is None
+
+
+@pytest.mark.parametrize("transform", [(1, 0, 3, 0, -1, 60), (0.8, 0.1, 3, 0.3, -1, 60), (0, 1, 3, 1, 0, 20)])
+def test_the_area_of_a_mask_is_that_of_its_pixels_where_they_lie(transform: tuple[float, ...]) -> None:
+    pytest.importorskip("rasterio")
+    world = Georef("EPSG:4326", transform)
+    pixels = np.random.default_rng(0).random((30, 20)) < 0.4
+    one_by_one = [world.pixel_area_m2(at=(x + 0.5 + 4, y + 0.5 + 6)) for y, x in np.argwhere(pixels)]
+    assert world.area_m2(pixels, (4, 6)) == pytest.approx(sum(one_by_one), rel=1e-9)

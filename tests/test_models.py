@@ -189,3 +189,28 @@ def test_the_bundled_pair_can_run_here() -> None:
     # Said without a path: the page shows it to everybody.
     for entry in (models.find_prompter("nano"), models.find_segmenter("nano")):
         assert weights.availability(entry).why == "bundled"
+
+
+def test_which_weights_exactly(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("THINK2SEG_WEIGHTS", str(tmp_path))
+    known = weights.identities("nano", "nano")
+    for role in ("prompter", "segmenter"):
+        assert known[role]["name"] == "nano" and known[role]["source"] == "bundled"
+        assert known[role]["revision"].startswith("sha256:")
+    assert known["prompter"]["revision"] != known["segmenter"]["revision"]
+    unknown = weights.identities("replay", "small")
+    assert unknown["prompter"] == {"name": "replay", "source": None, "revision": None}
+    assert unknown["segmenter"] == {"name": "small", "source": None, "revision": None}
+    (tmp_path / "sam2.1_hiera_small.pt").write_bytes(b"weights")
+    first = weights.identities("replay", "small")["segmenter"]
+    assert first["source"] == "facebook/sam2.1-hiera-small" and first["revision"].startswith("sha256:")
+    (tmp_path / "sam2.1_hiera_small.pt").write_bytes(b"others!!")
+    assert weights.identities("replay", "small")["segmenter"]["revision"] != first["revision"]
+
+
+def test_a_revision_of_the_hubs_cache_is_its_commit(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "models--facebook--sam2.1-hiera-small" / "snapshots" / "abc123"
+    folder.mkdir(parents=True)
+    (folder / "sam2.1_hiera_small.pt").write_bytes(b"weights")
+    monkeypatch.setenv("THINK2SEG_WEIGHTS", str(folder))
+    assert weights.identities("replay", "small")["segmenter"]["revision"] == "abc123"

@@ -22,7 +22,7 @@ from train.nano.prompter_batch import Batches, collate
 from train.nano.prompter_measure import Asker, Item, read, score
 from train.nano.prompter_model import FRAME, PackedForward, Sizes, build, config, patches_of
 from train.nano.prompter_phrases import OUTSIDE, outside
-from train.nano.prompter_pictures import Asked, Scenes, drawn, question
+from train.nano.prompter_pictures import Asked, Scenes, drawn, question, reworded
 from train.nano.prompter_text import CHAT_TEMPLATE, MOST, NUMBERS, Writer, load_tokenizer, processor
 
 ASSETS = Path(__file__).parent.parent / "assets" / "nano-prompter"
@@ -196,6 +196,23 @@ def test_wordings_for_photos_are_never_those_held_out():
     assert not {t.strip(" ?.").lower() for t in asked} & held
 
 
+def test_a_scenes_question_in_other_words_keeps_its_answer(picture):
+    from think2seg.datasets.scene_phrases import IMPLICIT, split
+
+    held = {t.strip(" ?.").lower() for c in CATEGORIES for t in split(IMPLICIT[c], True)}
+    rng = np.random.default_rng(0)
+    texts = {one.text for one in picture.asked}
+    others = set()
+    for one in picture.asked:
+        for _ in range(20):
+            new = reworded(one, rng)
+            assert (new.kind, new.category, new.targets) == (one.kind, one.category, one.targets)
+            assert one.kind != "spatial" or new == one
+            others.add(new.text.strip(" ?.").lower())
+    assert len(others) > 2 * len(texts)
+    assert not others & held
+
+
 def test_outside_things_are_none_of_the_categories():
     names = {n for c in CATEGORIES for pair in NAMES[c] for n in pair}
     assert not names & set(OUTSIDE)
@@ -286,6 +303,18 @@ def test_a_resumed_run_is_an_uninterrupted_run(words, writer, tmp_path):
     assert fingerprint(second) == fingerprint(first)
     assert [second.advance()["loss"] for _ in range(2)] == losses[3:]
     assert fingerprint(second) == fingerprint(whole) != start
+
+
+def test_a_run_can_begin_from_an_exported_model(words, writer, tmp_path):
+    from train.nano.prompter_export import export
+
+    made = tiny(words)
+    export(made, words, tmp_path)
+    run = fresh(words, writer, 1)
+    run.begin_from(tmp_path)
+    for name, p in run.model.state_dict().items():
+        assert torch.equal(p, made.state_dict()[name].float()), name  # exported as bfloat16
+    run.advance()
 
 
 def test_two_steps_move_every_parameter(words, writer):

@@ -167,5 +167,7 @@ def test_label_map_refuses_what_does_not_fit() -> None:
     assert label_map([mask] * 255, (4, 2)).max() == 255
     with pytest.raises(ValueError, match="255 masks; 256 came"):
         label_map([mask] * 256, (4, 2))
+    deep = label_map([mask] * 256, (4, 2), np.uint16)
+    assert deep.dtype == np.uint16 and deep.max() == 256
     with pytest.raises(ValueError, match=r"\(4, 4\) cannot hold"):
         label_map([mask], (4, 4))

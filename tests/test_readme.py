@@ -6,12 +6,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
+from studio_doubles import TEXTS
+from studio_site import running
 
 from think2seg import datasets
 from think2seg.__main__ import _parser
 from think2seg.baselines import BASELINES
 from think2seg.dialect import DIALECTS
 from think2seg.evaluation.study import STUDIES
+from think2seg.export import FORMATS
 from think2seg.models import PROMPTERS, SEGMENTERS
 from think2seg.strategy import STRATEGIES
 
@@ -19,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-FENCES = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+FENCES = re.findall(r"^```([\w ]*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
 def blocks(language: str) -> list[str]:
@@ -35,12 +41,23 @@ def test_the_six_lines_print_what_the_readme_says() -> None:
     assert re.sub(r"\d+ pixels", "N pixels", done.stdout) == re.sub(r"\d+ pixels", "N pixels", said)
 
 
+def test_the_client_lines_run_against_a_studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = blocks("python client")
+    monkeypatch.chdir(ROOT)
+    with running(tmp_path) as site:
+        site.prompter.texts = {"the baseball diamonds": TEXTS["planes"]}
+        held: dict[str, Any] = {}
+        exec(code.replace("http://localhost:7860", site.url), held)
+    assert len(held["found"]["instances"]) == 4 and held["again"]["instances"][0]["box"] == [64, 466, 293, 667]
+    assert [Path(f).name for f in held["files"]] == ["mask.png"]
+
+
 def test_the_commands_of_the_readme_are_those_of_the_command_line() -> None:
     usage = next(b for b in blocks("") if "think2seg segment" in b)
     said = {text.split()[0]: set(re.findall(r"--[a-z-]+", text)) for text in usage.split("python -m think2seg ")[1:]}
     commands = next(a for a in _parser()._actions if a.choices)
     assert set(said) == set(commands.choices)
-    for command in ("segment", "models", "evaluate"):
+    for command in ("segment", "export", "compare", "models", "evaluate"):
         actions = commands.choices[command]._actions
         options = {o for a in actions for o in a.option_strings if o.startswith("--")}
         assert said[command] == options - {"--help"}, command
@@ -60,6 +77,11 @@ def test_the_guide_to_evaluating_names_what_there_is() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", guide)) <= known | {"--nproc"}
     for study in STUDIES:
         assert f"think2seg study {study}" in guide
+
+
+def test_every_format_of_export_is_in_the_readme_with_its_file() -> None:
+    for entry in FORMATS.values():
+        assert f"| `{entry.name}` | `{entry.file}` |" in README, entry.name
 
 
 def test_every_name_of_the_registry_is_in_the_readme() -> None:

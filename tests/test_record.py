@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as coco
 
 from think2seg import record
 from think2seg.types import Answer, Completion, Mask, Prompt, Query, Result, Timing
@@ -82,3 +83,12 @@ def test_the_mask_png_is_0_and_255_at_the_sources_size() -> None:
 def test_a_file_is_there_whole_or_not_at_all(tmp_path) -> None:
     record.write_atomically(tmp_path / "a.json", b"{}")
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_run_lengths_are_those_that_pycocotools_makes(share: float) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        mask = random.random((random.integers(1, 7), random.integers(1, 7))) < share
+        theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+        assert record.rle(mask) == {"size": list(mask.shape), "counts": theirs["counts"].decode()}

@@ -67,6 +67,10 @@ def test_answers_that_differ_in_warnings_only_are_equal() -> None:
 def test_a_mask_is_bool_and_scored() -> None:
     pixels = np.eye(4, dtype=bool)
     assert Mask(pixels, 0.5, 0).area == 4
+    assert Mask(pixels & False, 0.5, 0).window == (slice(0, 0), slice(0, 0))
+    corner = np.zeros((5, 7), dtype=bool)
+    corner[4, 2] = corner[1, 6] = True
+    assert Mask(corner, 0.5, 0).window == (slice(1, 5), slice(2, 7))
     for bad in (
         lambda: Mask(pixels.astype(np.uint8), 0.5, 0),
         lambda: Mask(pixels, 1.5, 0),

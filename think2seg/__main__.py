@@ -1,4 +1,4 @@
-"""The command line: `python -m think2seg segment | models | evaluate | compare-reports | study`.
+"""The command line: `python -m think2seg segment | export | compare | models | evaluate | …`.
 
 A door: it maps events to a terminal and errors to exit codes. Thoughts and progress go to stderr, results to stdout.
 Exit 0 also for "nothing here"; 2 for bad input or an answer that cannot be read; 3 for a model that cannot run here.
@@ -7,15 +7,16 @@ Exit 0 also for "nothing here"; 2 for bad input or an answer that cannot be read
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from think2seg import evaluation_commands
+from think2seg import comparison_command, consistency, evaluation_commands, export_command
 from think2seg.errors import AnswerError, ModelError, Think2SegError
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, find_strategy
+from think2seg.terminal import plain as _plain
+from think2seg.terminal import say as _say
 from think2seg.types import Finished, MaskReady, PromptFound, Result, Thinking
 
 
@@ -68,27 +69,42 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="send negative points to the segmenter, if the strategy has any (default: yes)",
     )
+    evaluation_commands.closer_options(segment)
     segment.add_argument("--out", type=Path, metavar="DIR", help="write result.json, mask.png and overlay.png there")
+    export_command.add_format(segment, required=False)
     segment.add_argument("--json", action="store_true", help="print the result as exactly one JSON document")
     segment.set_defaults(run=_segment)
+
+    export_command.add(commands)
 
     models = commands.add_parser("models", help="list the known models, and whether they can run here")
     models.set_defaults(run=_models)
 
+    comparison_command.add(commands)
     evaluation_commands.add(commands)
     return parser
 
 
 def _segment(options: argparse.Namespace) -> int:
-    from think2seg import images, pipeline, record
+    from think2seg import images, pipeline, weights
+    from think2seg.export import stored, subject
 
-    if options.out is not None:
-        _check_writable(options.out)
+    formats = export_command.asked_formats(options)
     pipeline.checked_question(options.question)
     find_strategy(options.strategy)
     picture = images.load(options.image)  # before any model: a bad file should not cost a minute
-    line = pipeline.load(options.prompter, options.segmenter, strategy=options.strategy, negatives=options.negatives)
+    line = pipeline.load(
+        options.prompter, options.segmenter, strategy=options.strategy, negatives=options.negatives,
+        tiles=options.tiles, zoom=options.zoom,
+    )  # fmt: skip
     _say(f"prompter: {line.prompter.about}\nsegmenter: {line.segmenter.about}\n")
+    models = tuple(
+        opened if asked == "auto" else asked
+        for asked, opened in ((options.prompter, line.prompter.name), (options.segmenter, line.segmenter.name))
+    )
+    aside = ThreadPoolExecutor(1)  # a digest of large weights takes seconds, which the answer takes anyway
+    identities = aside.submit(weights.identities, *models)
+    aside.shutdown(wait=False)
     result: Result | None = None
     try:
         for event in line.steps(picture, options.question):
@@ -104,33 +120,20 @@ def _segment(options: argparse.Namespace) -> int:
     finally:
         _say("")
     assert result is not None
-    document = record.document(result, options.image)
-    if options.out is not None:
-        from think2seg import overlay
-
-        content = json.dumps(document, ensure_ascii=False, indent=1).encode()
-        record.write_atomically(options.out / "result.json", content)
-        record.write_atomically(options.out / "mask.png", record.mask_png(result))
-        record.write_atomically(options.out / "overlay.png", record.png(overlay.draw(result)))
+    files, remarks, failed = export_command.write(
+        result, picture.georef, formats, options.out, image=options.image, revisions=identities.result()
+    )
     if options.json:
-        print(json.dumps(document, ensure_ascii=False))
+        whole = subject.Subject(result, options.image, picture.georef, identities.result())
+        print(subject.json_file(stored.document(whole)).decode(), end="")
     else:
-        print(_summary(result, options.out))
+        print("\n".join([_summary(result), *export_command.written(files, remarks)]))
+    if failed:
+        raise export_command.failure(failed)
     return 0
 
 
-def _check_writable(folder: Path) -> None:
-    from think2seg.errors import QueryError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise QueryError(f"--out {folder} cannot be made a folder: {error.strerror}. Give another one.") from error
-    if not os.access(folder, os.W_OK):
-        raise QueryError(f"--out {folder} cannot be written to. Give another folder.")
-
-
-def _summary(result: Result, out: Path | None) -> str:
+def _summary(result: Result) -> str:
     lines: list[str] = []
     if result.nothing_here:
         lines.append("Nothing here: the prompter found nothing that answers the question.")
@@ -142,10 +145,10 @@ def _summary(result: Result, out: Path | None) -> str:
         for number, (sent, mask) in enumerate(zip(result.sent, result.masks, strict=True), start=1):
             box = "no box" if sent.box is None else "box " + " ".join(f"{v:.0f}" for v in sent.box)
             lines.append(f"  {number}. {box}, {mask.area} pixels, score {mask.score:.2f}")
-    lines += [f"Note: {warning}" for warning in result.answer.warnings]
+    said_otherwise = consistency.doubt(result)
+    warnings = [*result.answer.warnings, *([said_otherwise] if said_otherwise else [])]
+    lines += [f"Note: {_plain(warning)}" for warning in warnings]
     lines.append(f"{result.prompter} + {result.segmenter}, {result.strategy}, {result.timing.total_s:.1f} s")
-    if out is not None:
-        lines.append(f"Written: {out / 'result.json'}, {out / 'mask.png'}, {out / 'overlay.png'}")
     return "\n".join(lines)
 
 
@@ -163,15 +166,6 @@ def _models(_options: argparse.Namespace) -> int:
             print(f"  {'':<16} {entry.about}")
         print(f"  {'auto':<16} {choose()[1]}\n")
     return 0
-
-
-def _plain(text: str) -> str:
-    """Model text for a terminal: no control characters, which could move the cursor or worse."""
-    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _say(text: str, end: str = "\n") -> None:
-    sys.stderr.write(_plain(text) + end)
 
 
 if __name__ == "__main__":

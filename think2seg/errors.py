@@ -9,6 +9,7 @@ the evaluator) decide what an error costs; rooms only raise.
 | `QueryError`   | message with the way out        | message, exit 2  | n/a                    | stops               |
 | `ImageError`   | message with the way out        | message, exit 2  | n/a                    | stops, names file   |
 | `GeoError`     | message with the way out        | message, exit 2  | n/a                    | stops, names file   |
+| `RecordError`  | message with the way out        | message, exit 2  | n/a                    | n/a                 |
 | `DatasetError` | n/a                             | message, exit 2  | stops                  | stops, names file   |
 | `ModelError`   | message with the way out        | message, exit 3  | stops                  | stops               |
 | anything else  | our bug: traceback in the log   | traceback        | traceback              | traceback           |
@@ -48,6 +49,10 @@ class ImageError(Think2SegError):
 
 class GeoError(Think2SegError):
     """A georeference that contradicts itself or cannot be used."""
+
+
+class RecordError(Think2SegError):
+    """A stored result that cannot be read again, or a result that cannot be written out."""
 
 
 class DatasetError(Think2SegError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from think2seg.datasets import Sample
     from think2seg.evaluation.processes import Processes
     from think2seg.evaluation.report import Report
-    from think2seg.prompter import TransformersPrompter
+    from think2seg.prompter import BatchPrompter
     from think2seg.segmenter import Segmenter
 
 
@@ -93,7 +93,18 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
         "--strategy", default=DEFAULT_STRATEGY, choices=tuple(STRATEGIES), help=f"(default: {DEFAULT_STRATEGY})"
     )
     parser.add_argument("--negatives", action=argparse.BooleanOptionalAction, default=True, help="send negative points")
+    closer_options(parser)
     parser.add_argument("--device", metavar="cpu|cuda|cuda:N", help="default: a GPU if there is one")
+
+
+def closer_options(parser: argparse.ArgumentParser) -> None:
+    """--tiles and --zoom, which every command that asks a model has."""
+    parser.add_argument(
+        "--tiles", type=_positive, default=1, metavar="N", help="ask about N x N overlapping tiles too (default: 1, no)"
+    )
+    parser.add_argument(
+        "--zoom", type=float, metavar="F", help="segment a crop of F sides round each box (default: the whole picture)"
+    )
 
 
 def _where(text: str) -> tuple[str, tuple[str, ...]]:
@@ -128,7 +139,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         asked: dict[str, Any] = {"models": {"masks": options.masks.name}, "batch_size": options.batch_size}
     else:
         prompter, prompter_said = _prompter(options, processes)
-        segmenter, segmenter_said = _segmenter(options.segmenter, _device(options, processes))
+        segmenter, segmenter_said = _segmenter(options.segmenter, _device(options, processes), options.zoom)
         _say(f"prompter: {prompter.about}\nsegmenter: {segmenter.about}", processes)
         contender = Answering(
             prompter, segmenter, strategy=options.strategy, negatives=options.negatives, temperature=options.temperature
@@ -203,11 +214,11 @@ def _study(options: argparse.Namespace) -> int:
     prompter, prompter_said = _prompter(options, processes)
     varied: dict[str, Any] = {}
     if options.study == "segmenters":
-        varied = {name: _segmenter(name, device) for name in _segmenter_names(options.segmenters)}
+        varied = {name: _segmenter(name, device, options.zoom) for name in _segmenter_names(options.segmenters)}
         segmenter, segmenter_said = next(iter(varied.values()))
         segmenter_said = {name: said for name, (_s, said) in varied.items()}
     else:
-        segmenter, segmenter_said = _segmenter(options.segmenter, device)
+        segmenter, segmenter_said = _segmenter(options.segmenter, device, options.zoom)
     asks = find_dialect(str(prompter_said["dialect"])).asks
     opened = {name: (lambda found=found: found[0]) for name, found in varied.items()}
     rows: dict[str, list[Row]] = {}
@@ -267,29 +278,31 @@ def _samples(options: argparse.Namespace) -> tuple[Sample, ...]:
     return datasets.spread(datasets.chosen(found, where), options.limit)
 
 
-def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[TransformersPrompter, dict[str, Any]]:
-    from think2seg import models, weights
+def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[BatchPrompter, dict[str, Any]]:
+    from think2seg import models, tiles, weights, zoom
     from think2seg import prompter as prompters
     from think2seg.dialect import spoken
-    from think2seg.evaluation.provenance import identity
 
+    tiles.check(options.tiles)
+    zoom.check(options.zoom)
     name = options.prompter
     found = weights.choose_prompter()[0] if name == "auto" else models.find_prompter(name)
     entry = spoken(found, options.dialect)
     opened = prompters.load(name, device=_device(options, processes), dialect=options.dialect)
-    return opened, identity(entry) | {"dialect": entry.dialect}
+    closer = {"tiles": options.tiles} if options.tiles > 1 else {}
+    return tiles.tiled(opened, options.tiles), weights.identity(entry) | {"dialect": entry.dialect} | closer
 
 
-def _segmenter(name: str, device: str | None) -> tuple[Segmenter, dict[str, Any]]:
-    from think2seg import models, weights
+def _segmenter(name: str, device: str | None, factor: float | None) -> tuple[Segmenter, dict[str, Any]]:
+    from think2seg import models, weights, zoom
     from think2seg import segmenter as segmenters
     from think2seg.baselines import BASELINES
-    from think2seg.evaluation.provenance import identity
 
     if name in BASELINES:
         return BASELINES[name], {"name": name, "source": "baseline", "revision": "no model"}
     entry = weights.choose_segmenter()[0] if name == "auto" else models.find_segmenter(name)
-    return segmenters.load(name, device=device), identity(entry)
+    closer = {} if factor is None else {"zoom": factor}
+    return zoom.zoomed(segmenters.load(name, device=device), factor), weights.identity(entry) | closer
 
 
 def _device(options: argparse.Namespace, processes: Processes) -> str | None:

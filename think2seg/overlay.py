@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +34,8 @@ PALETTE: tuple[Colour, ...] = (
 _WHITE: Colour = (255, 255, 255)
 _DARK: Colour = (20, 20, 20)
 _RED: Colour = (200, 30, 30)
-_MOST = 255
+_ROWS = 256
+"""How many rows are tinted at once."""
 
 
 def draw(
@@ -51,11 +53,14 @@ def draw(
         raise ValueError(f"An overlay's opacity must lie in 0-1; it is {opacity!r}.")
     canvas = result.query.image.copy()
     line, rim = _widths(canvas)
-    order = _large_first(result.masks)
-    for i in order:
-        tint(canvas, result.query.image, result.masks[i].pixels, PALETTE[marks[i] % len(PALETTE)], opacity)
-    for i in order:
-        outlines, _ = cv2.findContours(result.masks[i].pixels.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    _tint_all(canvas, result, opacity, marks)
+    for i in _large_first(result.masks):
+        at = result.masks[i].window
+        held = np.ascontiguousarray(result.masks[i].pixels[at], dtype=np.uint8)
+        if not held.size:
+            continue
+        corner = (at[1].start, at[0].start)
+        outlines, _ = cv2.findContours(held, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=corner)
         cv2.drawContours(canvas, outlines, -1, _WHITE, rim)
         cv2.drawContours(canvas, outlines, -1, PALETTE[marks[i] % len(PALETTE)], line)
     for i, prompt in enumerate(result.sent):
@@ -95,18 +100,33 @@ def tint(
     canvas[mask] = np.rint(mixed).astype(np.uint8)
 
 
-def label_map(masks: Sequence[Mask], size: Size) -> NDArray[np.uint8]:
-    """(H, W) uint8 for an image of `size` (width, height): 0 background, i + 1 where `masks[i]` lies.
+def _tint_all(canvas: NDArray[np.uint8], result: Result, opacity: float, marks: Sequence[int]) -> None:
+    """What `tint` does for all masks, the smaller over the larger: each pixel is mixed once, however many cover it.
+    `marks[i]` is the place of instance `i`'s colour in the palette, counted on from its end."""
+    labels = label_map(result.masks, result.query.size, np.uint32)
+    colours = np.array([(0, 0, 0), *(PALETTE[mark % len(PALETTE)] for mark in marks)]) * opacity
+    for top in range(0, len(labels), _ROWS):
+        rows = slice(top, top + _ROWS)
+        covered = labels[rows] > 0
+        mixed = canvas[rows][covered] * (1.0 - opacity) + colours[labels[rows][covered]]
+        canvas[rows][covered] = np.rint(mixed).astype(np.uint8)
 
-    Where masks overlap the smaller lies on top. Raises `ValueError` for more than 255 masks or another size.
+
+def label_map(masks: Sequence[Mask], size: Size, dtype: Any = np.uint8) -> NDArray[Any]:
+    """(H, W) of `dtype` for an image of `size` (width, height): 0 background, i + 1 where `masks[i]` lies.
+
+    Where masks overlap the smaller lies on top. Raises `ValueError` for more masks than `dtype` has numbers, or
+    another size.
     """
-    if len(masks) > _MOST:
-        raise ValueError(f"A label map holds at most {_MOST} masks; {len(masks)} came.")
-    labels = np.zeros((size[1], size[0]), dtype=np.uint8)
+    most = np.iinfo(dtype).max
+    if len(masks) > most:
+        raise ValueError(f"A label map of {np.dtype(dtype).name} holds at most {most} masks; {len(masks)} came.")
+    labels = np.zeros((size[1], size[0]), dtype=dtype)
     for i in _large_first(masks):
         if masks[i].pixels.shape != labels.shape:
             raise ValueError(f"A label map of {labels.shape} cannot hold a mask of {masks[i].pixels.shape}.")
-        labels[masks[i].pixels] = i + 1
+        at = masks[i].window
+        labels[at][masks[i].pixels[at]] = i + 1
     return labels
 
 
@@ -137,9 +157,9 @@ def _anchor(result: Result, i: int) -> tuple[int, int]:
     prompt, size = result.sent[i], result.query.size
     if prompt.box is not None:
         return _pixel(prompt.box[:2], size)
-    rows, columns = np.nonzero(result.masks[i].pixels)
-    if len(rows):
-        return int(columns.min()), int(rows.min())
+    rows, columns = result.masks[i].window
+    if rows.stop:
+        return int(columns.start), int(rows.start)
     return _pixel(prompt.positive[0], size)
 
 

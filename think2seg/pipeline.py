@@ -28,6 +28,8 @@ from think2seg.prompter import Prompter, Writing
 from think2seg.pump import Pump
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, Strategy, find_strategy
+from think2seg.tiles import check as check_tiles
+from think2seg.tiles import tiled
 from think2seg.types import (
     Answer,
     Completion,
@@ -43,6 +45,8 @@ from think2seg.types import (
     Thinking,
     Timing,
 )
+from think2seg.zoom import check as check_zoom
+from think2seg.zoom import zoomed
 
 LONGEST_QUESTION = 2000
 """Characters; a question is a sentence or two, and every one of them costs the prompter time."""
@@ -52,12 +56,14 @@ Source = str | Path | bytes | Image.Image | NDArray[Any] | images.Picture
 
 
 def checked_question(question: str) -> str:
-    """`question` without blanks around it. Raises `QueryError` if nothing is left, or too much."""
+    """`question` without blanks around it. Raises `QueryError` if nothing is left, too much, or what is no text."""
     asked = question.strip()
     if not asked:
         raise QueryError("The question is empty. Ask in plain words what to find, such as “the storage tanks”.")
     if len(asked) > LONGEST_QUESTION:
         raise QueryError(f"The question has {len(asked)} characters; at most {LONGEST_QUESTION} are read. Shorten it.")
+    if any("\ud800" <= c <= "\udfff" for c in asked):  # what a terminal makes of bytes that are no UTF-8
+        raise QueryError("The question is not valid text: it holds bytes that are no UTF-8. Type it anew.")
     return asked
 
 
@@ -309,22 +315,27 @@ def load(
     negatives: bool = True,
     deadline_s: float = 300.0,
     device: str | None = None,
+    tiles: int = 1,
+    zoom: float | None = None,
 ) -> Pipeline:
     """A pipeline of named models: `load("nano", "nano")` runs anywhere; `auto` takes the best that can run here.
 
-    Raises `ModelError`, `QueryError` (an unknown strategy).
+    tiles: above 1, the prompter is also asked about so many tiles a side (`tiles.Tiled`). zoom: the segmenter sees a
+    crop of so many sides of each box (`zoom.Zoomed`) instead of the whole picture. Raises `ModelError`, `QueryError`.
     """
     from think2seg import models
     from think2seg import prompter as prompters
     from think2seg import segmenter as segmenters
 
     asked = find_strategy(strategy)
+    check_tiles(tiles)
+    check_zoom(zoom)
     for name, find in ((prompter, models.find_prompter), (segmenter, models.find_segmenter)):
         if name != "auto":
             find(name)  # a name that is not known should not cost the other's loading
     return Pipeline(
-        prompters.load(prompter, device=device),
-        segmenters.load(segmenter, device=device),
+        tiled(prompters.load(prompter, device=device), tiles),
+        zoomed(segmenters.load(segmenter, device=device), zoom),
         strategy=asked,
         negatives=negatives,
         deadline_s=deadline_s,

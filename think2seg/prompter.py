@@ -10,8 +10,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -59,8 +60,17 @@ class Prompter(Protocol):
     name: str
     about: str
 
-    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
-        """Begin a completion. deadline: seconds of `time.monotonic()` after which it ends where it is."""
+    def write(
+        self,
+        query: Query,
+        strategy: Strategy,
+        *,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None = None,
+    ) -> Writing:
+        """Begin a completion, greedy without `sampling`. deadline: seconds of `time.monotonic()` after which it ends
+        where it is."""
 
 
 class BatchPrompter(Prompter, Protocol):
@@ -106,10 +116,19 @@ class TransformersPrompter:
         self.about = f"{entry.name}, {size} parameters, on {device}, {precision}. {reason}".strip()
         self._busy = threading.Lock()
 
-    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
+    def write(
+        self,
+        query: Query,
+        strategy: Strategy,
+        *,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None = None,
+    ) -> Writing:
+        """With `sampling`, the text that `complete` draws for this query alone."""
         inputs = self._inputs([query], strategy)
         (frame,) = self._frames(inputs, 1)
-        return Writing(frame, self._pieces(inputs, stop, deadline), self._entry.dialect)
+        return Writing(frame, self._pieces(inputs, stop, deadline, sampling), self._entry.dialect)
 
     def complete(
         self, queries: Sequence[Query], strategy: Strategy, *, sampling: Sampling | None = None
@@ -125,11 +144,8 @@ class TransformersPrompter:
             return []
         inputs = self._inputs(queries, strategy)
         frames = self._frames(inputs, len(queries))
-        devices = [self.model.device] if self.model.device.type == "cuda" else []
         try:
-            with self._busy, torch.random.fork_rng(devices=devices):
-                if sampling is not None:
-                    torch.manual_seed(sampling.seed)
+            with self._busy, self._drawing(sampling):
                 written = self.model.generate(**inputs, **self._settings(sampling))
         except torch.cuda.OutOfMemoryError as error:
             raise ModelError(
@@ -142,6 +158,17 @@ class TransformersPrompter:
             clean_up_tokenization_spaces=False,
         )
         return [Completion(text, frame, self._entry.dialect) for text, frame in zip(texts, frames, strict=True)]
+
+    @contextmanager
+    def _drawing(self, sampling: Sampling | None) -> Iterator[None]:
+        """Draws by the sampling's seed, and leaves torch's global random state as it was."""
+        import torch
+
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            if sampling is not None:
+                torch.manual_seed(sampling.seed)
+            yield
 
     def _settings(self, sampling: Sampling | None) -> dict[str, Any]:
         """What is asked of every generation, whatever the checkpoint's own generation configuration says."""
@@ -177,7 +204,9 @@ class TransformersPrompter:
             (int(columns) * patch, int(rows) * patch) for _frames, rows, columns in inputs["image_grid_thw"].tolist()
         ]
 
-    def _pieces(self, inputs: Any, stop: threading.Event, deadline: float | None) -> Generator[str, None, None]:
+    def _pieces(
+        self, inputs: Any, stop: threading.Event, deadline: float | None, sampling: Sampling | None
+    ) -> Generator[str, None, None]:
         """The text as it is generated, in a thread of its own, so that the reader never delays the model."""
         import torch
         from transformers import StoppingCriteria, StoppingCriteriaList
@@ -193,11 +222,11 @@ class TransformersPrompter:
 
         def work() -> None:
             try:
-                with self._busy:
+                with self._busy, self._drawing(sampling):
                     if not (stop.is_set() or closed.is_set()):
                         self.model.generate(
                             **inputs,
-                            **self._settings(None),
+                            **self._settings(sampling),
                             streamer=spelling,
                             stopping_criteria=StoppingCriteriaList([Told()]),
                         )
@@ -251,8 +280,16 @@ class ReplayPrompter:
         self._piece = piece
         self._fail = fail
 
-    def write(self, query: Query, strategy: Strategy, *, stop: threading.Event, deadline: float | None) -> Writing:
-        del query, strategy
+    def write(
+        self,
+        query: Query,
+        strategy: Strategy,
+        *,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None = None,
+    ) -> Writing:
+        del query, strategy, sampling
         return Writing(self._frame, self._pieces(stop, deadline))
 
     def complete(

@@ -7,6 +7,7 @@ does not know models or pages.
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,49 @@ def rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """(H, W) bool as COCO's compressed run lengths: `{"size": [h, w], "counts": text}`."""
     from pycocotools import mask as coco
 
-    encoded = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return {"size": [int(v) for v in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
+    height, width = mask.shape
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    ends = np.zeros(0, dtype=np.int64)
+    if len(rows):
+        held = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        down, across = np.nonzero(np.diff(held, axis=0, prepend=False, append=False))
+        ends = np.sort((across + columns[0]) * height + down + rows[0])
+        twice = ends[1:] == ends[:-1]  # one column ends and the next begins: the run goes on
+        ends = ends[~(np.append(twice, False) | np.insert(twice, 0, False))]
+    bounds = np.concatenate([[0], ends[ends < mask.size], [mask.size]])
+    runs = {"size": [height, width], "counts": np.diff(bounds).tolist()}
+    return {"size": [height, width], "counts": coco.frPyObjects(runs, height, width)["counts"].decode("ascii")}
 
 
 def from_rle(encoded: dict[str, Any]) -> NDArray[np.bool_]:
-    """The (H, W) bool mask that `rle` made `encoded` from."""
+    """The (H, W) bool mask that `rle` made `encoded` from. Raises `ValueError` if its runs are not of its size."""
     from pycocotools import mask as coco
 
+    height, width = encoded["size"]
+    if sum(_runs(encoded["counts"])) != height * width:  # pycocotools would hand out memory as it lies
+        raise ValueError(f"The run lengths of a mask do not add up to its {width} x {height} pixels.")
     return np.asarray(coco.decode({"size": encoded["size"], "counts": encoded["counts"].encode("ascii")}), dtype=bool)
+
+
+def _runs(counts: str) -> list[int]:
+    """The lengths that COCO's compressed run lengths stand for, none of them below 0. Raises `ValueError`."""
+    runs: list[int] = []
+    value = shift = 0
+    for sign in counts:
+        bits = ord(sign) - 48
+        if not 0 <= bits < 64 or shift > 30:
+            raise ValueError("The run lengths of a mask cannot be read.")
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    if shift or any(run < 0 for run in runs):
+        raise ValueError("The run lengths of a mask cannot be read.")
+    return runs
 
 
 def document(result: Result, path: str) -> dict[str, Any]:
@@ -69,6 +104,11 @@ def document(result: Result, path: str) -> dict[str, Any]:
             "total_s": _seconds(result.timing.total_s),
         },
     }
+
+
+def text(held: dict[str, Any]) -> str:
+    """A document as the text of `result.json`."""
+    return json.dumps(held, ensure_ascii=False, indent=1)
 
 
 def prompt_document(prompt: Prompt) -> dict[str, Any]:

@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from think2seg import models, weights
+from think2seg import models, sam2_encoder, weights
 from think2seg.errors import ModelError
+from think2seg.sam2_decoder import Prepared, SharedDecoder
 from think2seg.types import Mask, Prompt
 
 if TYPE_CHECKING:
     import torch
 
 EMBEDDINGS_BYTES = 512 * 1024**2
-"""The most that one segmenter keeps in embeddings (about 17 MB an image at 1024 pixels in fp32, 4 MB for nano)."""
+"""The most that one segmenter keeps in embeddings (about 23 MB an image at 1024 pixels in fp32, 12 MB in bfloat16, 4 MB
+for nano)."""
 _LONGEST_SIDE = 4096
 _PROMPTS_A_BATCH = 32
 
@@ -72,10 +74,11 @@ class Sam2Segmenter:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.script.*")  # the package's own, of no use here
             self._predictor: Any = SAM2ImagePredictor(model)
+        self._decoder = _shared_decoder(model, half)
         side = int(model.image_size)  # the predictor's own list is for 1024 pixels
         self._predictor._bb_feat_sizes = [(side // stride, side // stride) for stride in (4, 8, 16)]
         self._keep_bytes = keep_bytes
-        self._kept: OrderedDict[tuple[int, int, bytes], tuple[dict[str, Any], int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int, bytes], tuple[dict[str, Any] | Prepared, int]] = OrderedDict()
         self._lock = threading.RLock()  # the predictor is stateful
 
     @property
@@ -103,14 +106,12 @@ class Sam2Segmenter:
             alike.setdefault(shape, []).append(index)
         masks: dict[int, Mask] = {}
         with self._lock, torch.inference_mode(), self._precision():
-            predictor = self._predictor
-            predictor._features = self._embedding(image)
-            predictor._orig_hw = [image.shape[:2]]
-            predictor._is_image_set = True
+            embedding = self._embedding(image)
+            self._predictor._orig_hw = [image.shape[:2]]
             for indices in alike.values():
                 for start in range(0, len(indices), _PROMPTS_A_BATCH):
                     batch = indices[start : start + _PROMPTS_A_BATCH]
-                    logits, scores = self._decode([prompts[i] for i in batch])
+                    logits, scores = self._decode(embedding, [prompts[i] for i in batch])
                     for i, grid, score in zip(batch, logits, scores, strict=True):
                         masks[i] = Mask(_pixels(grid, image.shape[:2]), min(max(float(score), 0.0), 1.0), i)
         return [masks[i] for i in range(len(prompts))]
@@ -122,7 +123,9 @@ class Sam2Segmenter:
             return nullcontext()
         return torch.autocast(self._predictor.device.type, dtype=torch.bfloat16)
 
-    def _decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _decode(
+        self, embedding: dict[str, Any] | Prepared, prompts: Sequence[Prompt]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N, h, w) logits on the decoder's own grid and (N,) scores, for prompts of one shape."""
         predictor = self._predictor
         points = np.array([p.positive + p.negative for p in prompts], dtype=np.float32)
@@ -132,6 +135,10 @@ class Sam2Segmenter:
         _none, coords, tags, corners = predictor._prep_prompts(
             points if has_points else None, labels if has_points else None, boxes, None, True
         )
+        if self._decoder is not None and isinstance(embedding, Prepared):
+            logits, scores = self._decoder(embedding, coords, tags, corners)
+            return logits.cpu().numpy(), scores.cpu().numpy()
+        predictor._features, predictor._is_image_set = embedding, True
         # The predictor upscales to `_orig_hw` all at once; a 1 x 1 target leaves the grid, upscaled one by one below.
         height_width = predictor._orig_hw
         predictor._orig_hw = [(1, 1)]
@@ -141,7 +148,7 @@ class Sam2Segmenter:
             predictor._orig_hw = height_width
         return low[:, 0].float().cpu().numpy(), scores[:, 0].float().cpu().numpy()
 
-    def _embedding(self, image: NDArray[np.uint8]) -> dict[str, Any]:
+    def _embedding(self, image: NDArray[np.uint8]) -> dict[str, Any] | Prepared:
         import torch
 
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -161,14 +168,31 @@ class Sam2Segmenter:
             ) from error
         self.encodings += 1
         features: dict[str, Any] = self._predictor._features
-        tensors: list[torch.Tensor] = [features["image_embed"], *features["high_res_feats"]]
-        size = sum(t.numel() * t.element_size() for t in tensors)
-        self._kept[key] = (features, size)
-        held = sum(bytes_ for _features, bytes_ in self._kept.values())
-        while held > self._keep_bytes and len(self._kept) > 1:
-            _key, (_features, bytes_) = self._kept.popitem(last=False)
-            held -= bytes_
-        return features
+        held: dict[str, Any] | Prepared
+        if self._decoder is not None:
+            with torch.inference_mode():
+                held = self._decoder.prepare(features)
+            size = held.bytes
+        else:
+            held = features
+            tensors: list[torch.Tensor] = [features["image_embed"], *features["high_res_feats"]]
+            size = sum(t.numel() * t.element_size() for t in tensors)
+        self._predictor.reset_predictor()  # it would hold the last picture's features besides
+        self._kept[key] = (held, size)
+        total = sum(bytes_ for _held, bytes_ in self._kept.values())
+        while total > self._keep_bytes and len(self._kept) > 1:
+            _key, (_held, bytes_) = self._kept.popitem(last=False)
+            total -= bytes_
+        return held
+
+
+def _shared_decoder(model: Any, half: bool) -> SharedDecoder | None:
+    """Ours for the models that it fits; None for the others, which the package's own decoder serves."""
+    import torch
+
+    from think2seg.sam2_decoder import fits
+
+    return SharedDecoder(model, torch.bfloat16 if half else torch.float32) if fits(model) else None
 
 
 def _no_longer_than(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -238,6 +262,7 @@ def _open(entry: models.SegmenterEntry, folder: Path, device: str, reason: str) 
         ) from error
     model = model.float().eval().requires_grad_(False).to(device)
     half = bool(entry.config) and (device.startswith("cuda") or (device == "cpu" and _cpu_likes_bfloat16()))
+    sam2_encoder.streamline(model, products=half and device == "cpu")
     precision = "bfloat16" if half else "float32"
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
     about = f"SAM 2 {entry.name}, {parameters:.1f} M parameters, on {device}, {precision}. {reason}".strip()

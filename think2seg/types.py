@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,6 +149,14 @@ class Mask:
     def area(self) -> int:
         """Pixels that are set."""
         return int(np.count_nonzero(self.pixels))
+
+    @cached_property
+    def window(self) -> tuple[slice, slice]:
+        """The rows and columns that hold all pixels that are set, as few as can be; none of either if none is set."""
+        rows, columns = (np.flatnonzero(self.pixels.any(axis=axis)) for axis in (1, 0))
+        if not len(rows):
+            return slice(0, 0), slice(0, 0)
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from think2seg import models
 from think2seg.errors import ModelError
@@ -92,11 +93,46 @@ def revision(entry: models.PrompterEntry | models.SegmenterEntry, folder: Path) 
         return folder.name
     names = [entry.checkpoint] if isinstance(entry, models.SegmenterEntry) else []
     files = [folder / name for name in names] or sorted(folder.glob("*.safetensors"))
+    stamps = [file.stat() for file in files]
+    return _digest(tuple((str(f), s.st_size, s.st_mtime_ns) for f, s in zip(files, stamps, strict=True)))
+
+
+@lru_cache(maxsize=16)
+def _digest(stamped: tuple[tuple[str, int, int], ...]) -> str:
+    """A digest of files, each given with its size and time of change, so that it is worked out once."""
     digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as opened:
+    for file, _size, _changed in stamped:
+        with Path(file).open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def identity(entry: models.PrompterEntry | models.SegmenterEntry) -> dict[str, Any]:
+    """Which weights exactly a model has: its name, source and revision. Raises `ModelError` if they are not there."""
+    local = Path(entry.source).is_absolute()
+    source = "bundled" if entry.source in models.BUNDLED else "a local folder" if local else entry.source
+    return {"name": entry.name, "source": source, "revision": revision(entry, folder_of(entry))}
+
+
+def identities(prompter: str, segmenter: str) -> dict[str, dict[str, Any]]:
+    """The `identity` of the two models that these names or folders open, under `prompter` and `segmenter`.
+
+    A name that is not known (a baseline, a recorded answer), or whose weights are not on this machine, has neither
+    source nor revision: None. Nothing is fetched.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for role, name, find in (
+        ("prompter", prompter, models.find_prompter),
+        ("segmenter", segmenter, models.find_segmenter),
+    ):
+        found[role] = {"name": name, "source": None, "revision": None}
+        try:
+            entry = find(name)
+            if folder_here(entry) is not None:
+                found[role] = identity(entry)
+        except ModelError:
+            continue
+    return found
 
 
 # --- whether it can run here ------------------------------------------------------------------------------------------
@@ -123,7 +159,10 @@ def _cuda_bytes() -> int:
 
     if not torch.cuda.is_available():
         return 0
-    free, _total = torch.cuda.mem_get_info()
+    try:
+        free, _total = torch.cuda.mem_get_info()
+    except RuntimeError:  # a GPU that is lent later: its size is known by now, and all of it will be free
+        free = torch.cuda.get_device_properties(0).total_memory
     return int(free)
 
 

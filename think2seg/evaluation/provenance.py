@@ -1,4 +1,5 @@
-"""What exactly was evaluated: the code's commit, the weights, the questions. No path of a machine is in it."""
+"""What exactly was evaluated: the code's commit and the questions (the weights: `weights.identity`). No path of a
+machine is in it."""
 
 from __future__ import annotations
 
@@ -6,10 +7,8 @@ import hashlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import think2seg
-from think2seg import models, weights
 from think2seg.datasets.samples import Sample
 
 
@@ -27,13 +26,6 @@ def commit() -> str:
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", "think2seg") else "")
     except OSError:  # no git here
         return f"version {think2seg.__version__}"
-
-
-def identity(entry: models.PrompterEntry | models.SegmenterEntry) -> dict[str, Any]:
-    """Which weights exactly a model has: its name, source and revision. Raises `ModelError` if they are not there."""
-    local = Path(entry.source).is_absolute()
-    source = "bundled" if entry.source in models.BUNDLED else "a local folder" if local else entry.source
-    return {"name": entry.name, "source": source, "revision": weights.revision(entry, weights.folder_of(entry))}
 
 
 def digest(samples: Sequence[Sample]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from think2seg.consistency import doubt
 from think2seg.errors import AnswerError, GeoError, Think2SegError
 from think2seg.images import Picture
 from think2seg.strategy import BY_HAND, Strategy
@@ -90,6 +91,7 @@ class Board:
     prompts: dict[int, Prompt] = field(default_factory=dict)
     masks: dict[int, Mask] = field(default_factory=dict)
     result: Result | None = None
+    doubt: str | None = None
     error: BaseException | None = None
     started: float = field(default_factory=time.monotonic)
     story: int = field(default_factory=_revisions.__next__)
@@ -128,7 +130,7 @@ class Board:
         elif isinstance(event, MaskReady):
             self._add_mask(event.mask.prompt, event.mask)
         elif isinstance(event, Finished):
-            self.result = event.result
+            self.result, self.doubt = event.result, doubt(event.result)
             self.words = [event.result.answer.thought]
             self._fill(event.result, tuple(range(1, len(event.result.masks) + 1)))
             if self.sheet is not None:
@@ -293,7 +295,8 @@ class Board:
         if self.error is not None:
             return {"kind": "error", "words": self.trouble}
         if self.result is not None:
-            return {"kind": "done", "words": self._ending(self.result)}
+            words = self._ending(self.result)
+            return {"kind": "done", "words": f"{words}. {self.doubt}" if self.doubt else words}
         seconds = f"{time.monotonic() - self.started:.1f} s"
         stage = self.stage
         waiting = len(self.prompts) - len(self.masks)

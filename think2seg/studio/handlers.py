@@ -8,7 +8,6 @@ It knows the page's parts by name (`Parts`), gradio's events and the pipeline; n
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ from think2seg.studio.edits import Sheet
 from think2seg.studio.hand import Hand, Held
 from think2seg.studio.intake import asked_words, described, uploaded
 from think2seg.studio.jobs import Job, Sessions, Tell, Work
+from think2seg.studio.line import Line, ordinal
 from think2seg.types import Result
 
 _log = logging.getLogger(__name__)
@@ -80,8 +80,10 @@ class Desk:
         prompters: list[str],
         segmenters: list[str],
         examples_by_name: dict[str, examples.Example],
+        line: Line,
     ) -> None:
         self.parts = parts
+        self._line = line
         self._open_prompter = open_prompter
         self._open_segmenter = open_segmenter
         self._prompters = prompters
@@ -184,16 +186,22 @@ class Desk:
             path = raster or picture
             loaded = uploaded(path)
             tell(Loaded(loaded, edits.sha256(str(path)), words))
-            tell(Stage("loading the model"))
-            writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
-            tell(Opened(f"{writer.about}\n{filler.about}", writer.name, filler.name))
-            tell(Stage("looking at the picture"))
-            steps = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives)).steps(loaded, words, stop=stop)
-            for event in steps:
-                tell(event)
+            with self._line.turn(stop, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
+                tell(Stage("loading the model"))
+                writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
+                tell(Opened(f"{writer.about}\n{filler.about}", writer.name, filler.name))
+                tell(Stage("looking at the picture"))
+                pipeline = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives))
+                for event in pipeline.steps(loaded, words, stop=stop):
+                    tell(event)
 
         known = str(strategy) if str(strategy) in STRATEGIES else DEFAULT_STRATEGY
         yield from self._follow(Board(self.parts.canvas, find_strategy(known), bool(negatives)), work, request)
+
+    def not_taken(self) -> Updates:
+        """The question was not let in: too many wait already."""
+        words = "Too many wait for the model already. Try again in a minute."
+        return {self.parts.status: gr.update(said={"kind": "error", "words": words}), **self._idle()}
 
     def stopped(self, request: gr.Request | None = None) -> Updates:
         """Stop was pressed, and gradio closes this session's generator: wait for that, so that no late word of it
@@ -362,7 +370,7 @@ class Desk:
         """The table, the document and the files of a finished question."""
         p = self.parts
         held = record.document(result, picture.name)
-        text = json.dumps(held, ensure_ascii=False, indent=1)
+        text = record.text(held)
         numbers = None if board.drawn is None else board.drawn.numbers
         drawing = overlay.draw(result, numbers=numbers)
         contents = (text.encode(), record.mask_png(result), record.png(drawing))

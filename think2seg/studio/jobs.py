@@ -5,6 +5,7 @@ It knows the page's events and threads; no component, no model.
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from think2seg.errors import Think2SegError
 from think2seg.studio.board import PageEvent
 
 Tell = Callable[[PageEvent], None]
@@ -25,15 +27,27 @@ UPDATE_S = 0.1
 """The shortest time between two yields."""
 PATIENCE_S = 1.5
 """How long something new waits for what it replaces; a heartbeat, and time to send what was yielded."""
+DEADLINE_S = 900.0
+"""The longest that one job may take, models and all; the prompter has a shorter one of its own."""
+
+
+class LateError(Think2SegError):
+    """A job that took longer than any job may."""
 
 
 class Job:
-    """Work in a thread of its own; `batches` hands over what it tells, with a heartbeat, and stops it when closed."""
+    """Work in a thread of its own; `batches` hands over what it tells, with a heartbeat, and stops it when closed.
 
-    def __init__(self, work: Work) -> None:
+    The thread sees the caller's context variables. deadline_s: after which the work is told to stop, and given up.
+    """
+
+    def __init__(self, work: Work, deadline_s: float = DEADLINE_S) -> None:
+        self._deadline_s = deadline_s
         self._told: queue.Queue[PageEvent | BaseException | None] = queue.Queue()
         self.stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(work,), name="think2seg-studio", daemon=True)
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._run, work), name="think2seg-studio", daemon=True
+        )
 
     def _run(self, work: Work) -> None:
         try:
@@ -43,8 +57,10 @@ class Job:
             self._told.put(error)
 
     def batches(self) -> Iterator[list[PageEvent]]:
-        """What was told since the last time, maybe nothing, once each `UPDATE_S` at most. Raises what the work did."""
+        """What was told since the last time, maybe nothing, once each `UPDATE_S` at most. Raises what the work did, and
+        `LateError` after the deadline."""
         self._thread.start()
+        end = time.monotonic() + self._deadline_s
         over: BaseException | None = None
         running = True
         try:
@@ -62,6 +78,11 @@ class Job:
                         batch.append(told)
                     patience = UPDATE_S - (time.monotonic() - since)
                 yield batch
+                if running and time.monotonic() > end:
+                    raise LateError(
+                        f"This took longer than {self._deadline_s:.0f} s and was stopped. Try a smaller picture, a "
+                        "smaller model or a shorter question."
+                    )
             if over is not None:
                 raise over
         finally:

@@ -17,7 +17,8 @@ from think2seg.pipeline import LONGEST_QUESTION
 from think2seg.prompter import Prompter
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
-from think2seg.studio import canvas, edits, examples
+from think2seg.studio import canvas, door, edits, examples, lab, line
+from think2seg.studio.endpoints import Endpoints
 from think2seg.studio.handlers import Desk, Parts
 
 TITLE = "Think2Seg"
@@ -26,6 +27,7 @@ NANO = (
     "The bundled nano models show how all of this works on any machine. They know some twenty kinds of objects and "
     "plain questions about them; they are not for measurements or decisions."
 )
+PROGRAMS = (Path(__file__).parent / "programs.html").read_text(encoding="utf-8")
 _HOUR = 3600
 _RASTERS = [".tif", ".tiff", ".geotiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp"]
 
@@ -45,7 +47,7 @@ _LOOKS = {
     "button_primary_background_fill_hover_dark": "*primary_500",
     "button_primary_text_color": "white",
 }
-STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8") + lab.STYLE
 
 
 def _uploaded_path(payload: Any) -> str | None:
@@ -74,8 +76,9 @@ def page(
     found: dict[str, examples.Example],
     default_prompter: str,
     default_segmenter: str,
+    house: door.House,
 ) -> Any:
-    """The whole page as a `gr.Blocks`, its queue configured."""
+    """The whole page as a `gr.Blocks`, its queue configured and watched."""
     prompters = list(dict.fromkeys([default_prompter, "auto", *(e.name for e in models.PROMPTERS)]))
     segmenters = list(dict.fromkeys([default_segmenter, "auto", *(e.name for e in models.SEGMENTERS)]))
     with gr.Blocks(title=TITLE, delete_cache=(_HOUR, _HOUR), fill_width=True, analytics_enabled=False) as demo:
@@ -105,10 +108,17 @@ def page(
             prompter=prompter, segmenter=segmenter, models=models_line, about=about, held=held,
             sheet=sheet, row=row, row_words=row_words,
         )  # fmt: skip
-        desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found)
-        _wire(demo, desk, parts, strategy, negatives, strip)
-    demo.queue(max_size=32, default_concurrency_limit=1, api_open=False)
-    demo.desk = desk
+        model_line = line.Line()
+        desk = Desk(parts, open_prompter, open_segmenter, prompters, segmenters, found, model_line)
+        Endpoints(open_prompter, open_segmenter, prompters, segmenters, document, model_line).publish(house.let_in)
+        _wire(demo, desk, parts, strategy, negatives, strip, house.let_in)
+        comparing, polling = lab.lab(
+            parts, strategy, negatives, open_prompter, open_segmenter, prompters, segmenters, model_line, house.let_in
+        )
+        gr.HTML(PROGRAMS, elem_id="programs")
+    demo.queue(max_size=house.waiting, default_concurrency_limit=1, api_open=False)
+    door.watch_queue(demo, house)
+    demo.desk, demo.lab, demo.poll = desk, comparing, polling
     return demo
 
 
@@ -197,10 +207,10 @@ def _settings(
     return prompter, segmenter, strategy, negatives, line
 
 
-def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip: Any) -> None:
+def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip: Any, let_in: int) -> None:
     """Events to handlers. The model and SAM have queues of their own, so that neither waits for the other.
 
-    What is short passes by the queue.
+    What is short passes by the queue. let_in: questions at once, one of which has the model.
     """
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     private: dict[str, Any] = {**quiet, "api_visibility": "private"}
@@ -217,16 +227,17 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
                     [p.status, p.canvas, p.segment, p.stop], **short)  # fmt: skip
     asking = waiting.then(
         desk.ask, [p.picture, p.raster, p.question, p.prompter, p.segmenter, strategy, negatives], run,
-        concurrency_id="think", concurrency_limit=1, api_name="segment", **quiet,
+        concurrency_id=line.THINK, concurrency_limit=let_in, **private,
     )  # fmt: skip
+    asking.failure(desk.not_taken, None, [p.status, p.segment, p.stop], **short)
     again = gr.on(
         [p.segmenter.input, strategy.input, negatives.input],
         desk.refine, [p.held, p.segmenter, strategy, negatives, p.sheet, p.canvas, p.question], run,
-        concurrency_id="segment", concurrency_limit=1, trigger_mode="always_last", **private,
+        concurrency_id=line.SEGMENT, concurrency_limit=1, trigger_mode="always_last", **private,
     )  # fmt: skip
     editing = p.canvas.edited(
         desk.edit, [p.canvas, p.held, p.sheet, p.question, p.segmenter], run,
-        concurrency_id="segment", concurrency_limit=1, trigger_mode="always_last", **private,
+        concurrency_id=line.SEGMENT, concurrency_limit=1, trigger_mode="always_last", **private,
     )  # fmt: skip
     p.canvas.approached(
         desk.hand.prepare, [p.sheet, p.segmenter], None, concurrency_id="segment", concurrency_limit=1, **private
@@ -239,7 +250,7 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
     p.question.blur(desk.hand.row, [p.held, p.sheet, p.question], row, **short)
     choosing = strip.chosen(
         desk.choose, None, [*run, p.picture, p.raster, p.sources, p.question],
-        concurrency_id="replay", concurrency_limit=8, **private,
+        concurrency_id=line.REPLAY, concurrency_limit=8, **private,
     )  # fmt: skip
     p.stop.click(None, None, None, cancels=[asking, again, editing, choosing], **short).then(
         desk.stopped, None, [p.status, p.canvas, p.thought, p.segment, p.stop], **short

@@ -40,7 +40,7 @@ from train.nano.prompter_text import Writer, load_tokenizer, processor, tokenize
 class Recipe:
     """What a run is made with; the defaults made the bundled model.
 
-    minutes: wall-clock budget that the learning rate follows; 0: it follows `steps`, and a resumed run is exact.
+    minutes: of CPU, which the learning rate follows; 0: it follows `steps`, and a resumed run is exact.
     """
 
     seed: int = 7
@@ -94,6 +94,12 @@ class Run:
         self.step = 0
         self.spent = 0.0
 
+    def begin_from(self, folder: Path) -> None:
+        """Takes the weights of an exported model; the throw-away heads begin anew."""
+        state = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).state_dict()
+        self.model.load_state_dict(state)
+        self.model.tie_weights()
+
     def parameters(self) -> list[nn.Parameter]:
         return [*self.model.parameters(), *self.dense.parameters()]
 
@@ -112,7 +118,7 @@ class Run:
 
     def advance(self) -> dict[str, float]:
         """One step; returns the loss's parts."""
-        began = time.perf_counter()
+        began = time.process_time()
         progress = self.progress
         for optimizer, factor in zip(self.optimizers, (2.0, 1.0), strict=True):
             for group in optimizer.param_groups:
@@ -145,7 +151,7 @@ class Run:
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
-        self.spent += time.perf_counter() - began
+        self.spent += time.process_time() - began
         return {"loss": float(loss.detach()), **{k: float(v.detach()) for k, v in parts.items()}}
 
     def save(self, folder: Path) -> None:
@@ -209,6 +215,8 @@ def prefix_of(model: Qwen2_5_VLForConditionalGeneration, writer: Writer) -> tupl
 
 def train(args: argparse.Namespace) -> None:
     recipe = Recipe(
+        # a model that sees already needs no glances, and its fresh heads a moment alone
+        **({"glance_share": 0.0, "dense_share": 0.02} if args.begin_from else {}),
         seed=args.seed,
         scenes=args.scenes,
         minutes=args.minutes,
@@ -219,13 +227,15 @@ def train(args: argparse.Namespace) -> None:
     folder: Path = args.run
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "tokenizer.json").exists():
-        tokenizer().save_pretrained(folder)
+        (load_tokenizer(args.begin_from) if args.begin_from else tokenizer()).save_pretrained(folder)
     words = load_tokenizer(folder)
     photos = Photos(args.nwpu, "train") if args.nwpu else None
     batches = Batches(
         Writer(words), Scenes(args.cache), recipe.scenes, photos, recipe.pictures, recipe.seed, recipe.photo_share
     )
     run = Run(recipe, words, batches)
+    if args.begin_from:
+        run.begin_from(args.begin_from)
     print(
         f"{sum(p.numel() for p in run.model.parameters()) / 1e6:.2f} M parameters; resumed: {run.load(folder)}",
         flush=True,
@@ -260,9 +270,10 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--scenes", type=int, default=10_000)
     p = verbs.add_parser("train", help="train, or go on with a run")
     p.add_argument("--run", type=Path, required=True, help="folder for the checkpoint and the tokenizer")
+    p.add_argument("--begin-from", type=Path, help="an exported model to go on from, instead of chance")
     p.add_argument("--cache", type=Path, help="rendered scenes; without it they are drawn as they come")
     p.add_argument("--nwpu", type=Path, help="NWPU VHR-10: annotations.json and images/")
-    p.add_argument("--minutes", type=float, default=100.0)
+    p.add_argument("--minutes", type=float, default=100.0, help="of CPU, not on the wall")
     p.add_argument("--steps", type=int, default=0, help="instead of minutes (--minutes 0)")
     p.add_argument("--scenes", type=int, default=10_000)
     p.add_argument("--pictures", type=int, default=4, help="a step")

@@ -5,7 +5,7 @@ A batch depends on the run's seed and the step alone, so that a resumed run sees
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from think2seg.datasets.scenes import CATEGORIES
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
 from train.nano import prompter_phrases as phrases
 from train.nano.prompter_model import CELL, CELLS
-from train.nano.prompter_pictures import SIDE, Asked, Photos, Picture, Scenes, Thing, recoloured
+from train.nano.prompter_pictures import SIDE, Asked, Photos, Picture, Scenes, Thing, recoloured, reworded
 from train.nano.prompter_text import Writer
 
 LENGTH = 304
@@ -109,6 +109,7 @@ class Batches:
                 picture = self.scenes[int(rng.integers(self.scene_count))]
                 if rng.random() < 0.7:
                     picture = Picture(recoloured(picture.image, rng), picture.things, picture.asked)
+                picture = replace(picture, asked=tuple(reworded(one, rng) for one in picture.asked))
             rows.append((real, picture, self.pack(picture, rng)))
         return collate(rows, self.writer)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -381,6 +381,16 @@ def question(
         where = relation if relation.startswith("in the") else ""
         reasons = f"only {plural} {where} are wanted" if where else f"of the {plural}, only the {relation} is wanted"
     return Asked(text, kind, category, targets, reasons, relation)
+
+
+def reworded(one: Asked, rng: np.random.Generator) -> Asked:
+    """Half of the time a scene's question in other words, as photographs are asked about; a place or a superlative
+    stays as the scene has it. The answer is the same."""
+    if one.category not in phrases.WORDS or one.kind == "spatial" or rng.random() < 0.5:
+        return one
+    forms = ("explicit", "implicit", "counting")
+    form = one.kind if one.kind in forms else forms[int(rng.integers(len(forms)))]
+    return replace(question(rng, form, one.category, one.targets, "", len(one.targets) > 1), kind=one.kind)
 
 
 class _Blank(dict[str, str]):

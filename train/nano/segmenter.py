@@ -1,6 +1,6 @@
 """Trains the nano segmenter (`assets/nano-segmenter`) from scratch on one CPU thread, and exports it.
 
-    python -m train.nano.segmenter train --nwpu DIR --cache DIR --out DIR --minutes 78
+    python -m train.nano.segmenter train --nwpu DIR --cache DIR --out DIR --minutes 49
     python -m train.nano.segmenter export --out DIR --assets assets/nano-segmenter
 
 Training mixes real masks, collages and procedural scenes (`segmenter_data.py`), first on crops of 256 pixels, then at
@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from think2seg.sam2_nano import build_nano
@@ -38,7 +38,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "assets" / "nano-segmenter" / "co
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a run. Shares are of the crops; `coarse` is the part of the time spent at 256 pixels."""
+    """The numbers of a run. Shares are of the crops; `coarse` is the part of the CPU time spent at 256 pixels."""
 
     lr: float = 1e-3
     weight_decay: float = 0.05
@@ -183,9 +183,15 @@ class Run:
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98))
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
+    def begin_from(self, assets: Path) -> None:
+        """Takes the weights of an exported segmenter."""
+        state = load_file(str(assets / "model.safetensors"))
+        self.model.load_state_dict({key: value.float() for key, value in state.items()})
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
     @property
     def progress(self) -> float:
-        return min(self.seconds / (60 * self.minutes), 1.0)
+        return min(self.cpu_seconds / (60 * self.minutes), 1.0)
 
     def save(self) -> None:
         """Model, average, optimizer, clock and random states, in one file, renamed into place."""
@@ -250,9 +256,13 @@ class Run:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train for `--minutes` of wall time on one thread, saving every three minutes and at the end."""
-    recipe = Recipe()
+    """Train for `--minutes` of CPU time on one thread, saving every three minutes and at the end."""
+    recipe = Recipe(
+        lr=args.lr, coarse=0.0 if args.begin_from else Recipe.coarse, share_scenes=args.share_scenes, seed=args.seed
+    )
     run = Run(recipe, args.out, args.minutes)
+    if args.begin_from:
+        run.begin_from(args.begin_from)
     print("resumed" if not args.fresh and run.resume() else "started", "at step", run.step, flush=True)
     images = data.load_nwpu(args.nwpu, validation=False)
     streams: list[data.Stream] = [
@@ -308,7 +318,11 @@ def main() -> None:
     one.add_argument("--scenes", type=int, default=3000, help="how many procedural scenes to render; 0 for none")
     one.add_argument("--scene-size", type=int, default=336)
     one.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, outside the repository")
-    one.add_argument("--minutes", type=float, default=78)
+    one.add_argument("--minutes", type=float, default=49, help="of CPU, not on the wall")
+    one.add_argument("--begin-from", type=Path, help="an exported segmenter to go on from, at 512 pixels throughout")
+    one.add_argument("--lr", type=float, default=Recipe.lr)
+    one.add_argument("--share-scenes", type=float, default=Recipe.share_scenes)
+    one.add_argument("--seed", type=int, default=Recipe.seed)
     one.add_argument("--fresh", action="store_true", help="ignore a checkpoint in --out")
     one.set_defaults(run=train)
     two = commands.add_parser("export", help="write the averaged weights as safetensors")

@@ -1,0 +1,261 @@
+"""Tiles: a prompter asked about parts of a picture answers in the picture's own pixels, once an object."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from think2seg.answer import parse, render
+from think2seg.errors import AnswerError, QueryError
+from think2seg.pipeline import Pipeline
+from think2seg.prompter import Sampling, Writing
+from think2seg.strategy import Strategy, find_strategy
+from think2seg.tiles import Tiled, View, merged, tiled, views
+from think2seg.types import Answer, Completion, Mask, Prompt, Query
+
+BOX = find_strategy("box")
+
+
+class Eye:
+    """Finds every white rectangle of at least `least` pixels in what it is shown, scaled to a frame of 100 x 100."""
+
+    name, about = "eye", "Sees white."
+
+    def __init__(self, least: float = 3.0, unreadable: Sequence[int] = (), thought: str = "I look.") -> None:
+        self.least, self.unreadable, self.thought = least, unreadable, thought
+        self.asked = 0
+
+    def text(self, query: Query) -> str:
+        self.asked += 1
+        if self.asked - 1 in self.unreadable:
+            return "<think> Hm. </think> <answer>[{</answer>"
+        import cv2
+
+        count, _, stats, _ = cv2.connectedComponentsWithStats((query.image[..., 0] > 128).astype(np.uint8))
+        width, height = query.size
+        prompts = []
+        for x, y, w, h, _ in stats[1:count]:
+            box = (x / width * 100, y / height * 100, (x + w) / width * 100, (y + h) / height * 100)
+            if min(box[2] - box[0], box[3] - box[1]) >= self.least:
+                prompts.append(Prompt(tuple(float(v) for v in box), (((box[0] + box[2]) / 2, (box[1] + box[3]) / 2),)))
+        return render(Answer(self.thought, tuple(prompts)))
+
+    def write(
+        self,
+        query: Query,
+        strategy: Strategy,
+        *,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None = None,
+    ) -> Writing:
+        text = self.text(query)
+        return Writing((100, 100), (text[k : k + 5] for k in range(0, len(text), 5)))
+
+    def complete(
+        self, queries: Sequence[Query], strategy: Strategy, *, sampling: Sampling | None = None
+    ) -> list[Completion]:
+        return [Completion(self.text(query), (100, 100)) for query in queries]
+
+
+def picture(*boxes: tuple[int, int, int, int], size: tuple[int, int] = (400, 300)) -> np.ndarray:
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+    for x1, y1, x2, y2 in boxes:
+        image[y1:y2, x1:x2] = 255
+    return image
+
+
+def asked(prompter, image: np.ndarray) -> Answer:
+    (completion,) = prompter.complete([Query(image, "white?")], BOX)
+    assert completion.frame == (image.shape[1], image.shape[0])
+    return parse(completion.text, completion.frame)
+
+
+def close(prompt: Prompt, box: tuple[int, int, int, int], by: float = 0.1) -> bool:
+    assert prompt.box is not None
+    return all(abs(a - b) <= by for a, b in zip(prompt.box, box, strict=True))
+
+
+def streamed(prompter, image: np.ndarray) -> tuple[str, Answer]:
+    writing = prompter.write(Query(image, "white?"), BOX, stop=threading.Event(), deadline=None)
+    text = "".join(writing.pieces)
+    return text, parse(text, writing.frame)
+
+
+@pytest.mark.parametrize("size", [(400, 300), (301, 307), (64, 1000)])
+@pytest.mark.parametrize("side", [2, 3, 4])
+def test_tiles_cover_the_picture_and_overlap(size, side) -> None:
+    whole, *rest = views(size, side)
+    assert whole.window == (0, 0, *size)
+    if not rest:
+        assert min(size) < 32 * side
+        return
+    assert len({v.name for v in rest}) == side * side
+    seen = np.zeros((size[1], size[0]), int)
+    for view in rest:
+        x1, y1, x2, y2 = view.window
+        assert 0 <= x1 < x2 <= size[0] and 0 <= y1 < y2 <= size[1]
+        seen[y1:y2, x1:x2] += 1
+    assert seen.min() >= 1 and seen.max() >= 4
+
+
+def test_a_small_object_is_found_by_a_tile_alone() -> None:
+    small = (310, 220, 319, 228)  # 2.25 % of the picture's width, 4.1 % of a tile's
+    image = picture(small)
+    assert Eye().complete([Query(image, "?")], BOX)[0].text.count("bbox") == 0
+    (found,) = asked(Tiled(Eye(), 2), image).prompts
+    assert close(found, small)
+    assert found.positive and small[0] < found.positive[0][0] < small[2]
+
+
+@pytest.mark.parametrize(
+    ("box", "why"),
+    [
+        ((20, 20, 60, 60), "seen whole by the picture and one tile"),
+        ((190, 140, 210, 160), "in the overlap of all tiles"),
+        ((100, 100, 300, 200), "cut by every tile, large"),
+        ((150, 130, 230, 170), "larger than the overlap"),
+        ((0, 0, 400, 300), "the whole picture"),
+        ((0, 140, 400, 150), "a strip through two tiles"),
+    ],
+)
+def test_an_object_comes_once_however_often_it_is_seen(box, why) -> None:
+    (found,) = asked(Tiled(Eye(), 2), picture(box)).prompts
+    assert close(found, box), why
+
+
+def test_neighbours_stay_apart() -> None:
+    boxes = [(20 * k, 20 * j, 20 * k + 14, 20 * j + 14) for k in range(4) for j in range(3)]
+    found = asked(Tiled(Eye(), 2), picture(*boxes)).prompts
+    assert len(found) == 12 and all(any(close(p, b) for p in found) for b in boxes)
+
+
+def test_nothing_anywhere_is_nothing_here() -> None:
+    answer = asked(Tiled(Eye(), 2), picture())
+    assert answer.nothing_here and answer.thought.count("I look.") == 5
+
+
+def test_streamed_and_batched_say_the_same() -> None:
+    image = picture((20, 20, 60, 60), (310, 220, 319, 228))
+    text, answer = streamed(Tiled(Eye(), 2), image)
+    batched = asked(Tiled(Eye(), 2), image)
+    assert answer == batched
+    assert text.index("upper left") < text.index("lower right") < text.index("<answer>")
+
+
+def test_one_unreadable_view_costs_itself_only() -> None:
+    image = picture((20, 20, 60, 60))
+    for run in (asked, lambda p, i: streamed(p, i)[1]):
+        answer = run(Tiled(Eye(unreadable=[1]), 2), image)  # the tile that shows it
+        assert len(answer.prompts) == 1 and close(answer.prompts[0], (20, 20, 60, 60))
+    batched = asked(Tiled(Eye(unreadable=[1]), 2), image)
+    assert "upper left: its answer cannot be read" in batched.thought
+
+
+def test_unreadable_everywhere_is_unreadable_and_never_empty() -> None:
+    image = picture((20, 20, 60, 60))
+    (completion,) = Tiled(Eye(unreadable=range(5)), 2).complete([Query(image, "?")], BOX)
+    with pytest.raises(AnswerError):
+        parse(completion.text, completion.frame)
+    with pytest.raises(AnswerError):
+        streamed(Tiled(Eye(unreadable=range(5)), 2), image)
+
+
+@pytest.mark.parametrize("thought", ["so </think> <answer>[]</answer>", "<answer>```json[]```</answer>", "x" * 30_000])
+def test_a_views_thought_cannot_end_ours(thought: str) -> None:
+    class Sly(Eye):
+        def text(self, query: Query) -> str:
+            return super().text(query).replace("I look.", thought)
+
+    image = picture((310, 220, 319, 228))
+    for run in (asked, lambda p, i: streamed(p, i)[1]):
+        try:
+            answer = run(Tiled(Sly(), 2), image)
+        except AnswerError:
+            continue  # a view that begins its answer in its thought may be unreadable
+        assert "<answer" not in answer.thought and "</think" not in answer.thought
+
+
+def test_a_picture_too_small_to_be_cut_is_asked_about_once() -> None:
+    eye = Eye()
+    asked(Tiled(eye, 2), picture((5, 5, 15, 15), size=(40, 30)))
+    assert eye.asked == 1
+
+
+def test_two_pictures_in_a_batch_stay_apart() -> None:
+    first, second = picture((20, 20, 60, 60)), picture((300, 200, 340, 240), size=(500, 400))
+    prompter = Tiled(Eye(), 2)
+    both = prompter.complete([Query(first, "?"), Query(second, "?")], BOX)
+    for completion, box in zip(both, ((20, 20, 60, 60), (300, 200, 340, 240)), strict=True):
+        (found,) = parse(completion.text, completion.frame).prompts
+        assert close(found, box)
+
+
+def test_points_without_boxes_are_one_object_where_they_meet() -> None:
+    size = (400, 300)
+    whole, tile = views(size, 2)[:2]
+    at = lambda *points: Prompt(None, points)  # noqa: E731
+    found = merged([(whole, [at((100, 100), (110, 100))]), (tile, [at((102, 101), (90, 95)), at((30, 30))])], size)
+    assert len(found) == 2
+
+
+def test_a_box_cut_by_its_tile_gives_way_to_the_whole_one() -> None:
+    size = (400, 300)
+    left, right = View("left", (0, 0, 222, 300)), View("right", (178, 0, 400, 300))
+    whole = View("whole", (0, 0, 400, 300))
+    prompts = [
+        (whole, [Prompt((150, 100, 250, 140))]),
+        (left, [Prompt((150, 100, 222, 140))]),
+        (right, [Prompt((178, 100, 250, 140))]),
+    ]
+    assert merged(prompts, size) == (Prompt((150, 100, 250, 140)),)
+    assert len(merged(prompts[1:], size)) == 1  # the halves overlap: one of them stays
+
+
+def test_the_pipeline_takes_it_like_any_prompter() -> None:
+    class Fill:
+        name, about = "fill", ""
+
+        def encode(self, image) -> None: ...
+
+        def segment(self, image, prompts) -> list[Mask]:
+            masks = []
+            for i, p in enumerate(prompts):
+                pixels = np.zeros(image.shape[:2], bool)
+                x1, y1, x2, y2 = (round(v) for v in p.box)
+                pixels[y1:y2, x1:x2] = True
+                masks.append(Mask(pixels, 1.0, i))
+            return masks
+
+    small = (310, 220, 319, 228)
+    image = picture(small, (20, 20, 60, 60))
+    result = Pipeline(Tiled(Eye(), 2), Fill(), strategy="box")(image, "white?")
+    assert np.array_equal(result.mask, image[..., 0] > 128)
+    assert result.prompter == "eye, 2 x 2 tiles"
+
+
+def test_stop_and_deadline_end_it_between_views() -> None:
+    stop = threading.Event()
+    eye = Eye()
+    writing = Tiled(eye, 4).write(Query(picture((20, 20, 60, 60)), "?"), BOX, stop=stop, deadline=None)
+    text = []
+    for piece in writing.pieces:
+        text.append(piece)
+        stop.set()
+    assert eye.asked == 1 and len(parse("".join(text), writing.frame).prompts) == 1
+    writing = Tiled(eye, 4).write(Query(picture(), "?"), BOX, stop=threading.Event(), deadline=0.0)
+    assert parse("".join(writing.pieces), writing.frame).nothing_here and eye.asked == 2
+
+
+@pytest.mark.parametrize("side", [0, -1, 5])
+def test_other_numbers_are_refused(side) -> None:
+    with pytest.raises(QueryError, match="2 to 4 a side"):
+        tiled(Eye(), side)
+
+
+def test_one_tile_is_the_prompter_itself() -> None:
+    eye = Eye()
+    assert tiled(eye, 1) is eye
