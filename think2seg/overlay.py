@@ -53,7 +53,7 @@ def draw(
         raise ValueError(f"An overlay's opacity must lie in 0-1; it is {opacity!r}.")
     canvas = result.query.image.copy()
     line, rim = _widths(canvas)
-    _tint_all(canvas, result, marks, opacity)
+    _tint_all(canvas, result, opacity, marks)
     for i in _large_first(result.masks):
         at = result.masks[i].window
         held = np.ascontiguousarray(result.masks[i].pixels[at], dtype=np.uint8)
@@ -100,8 +100,9 @@ def tint(
     canvas[mask] = np.rint(mixed).astype(np.uint8)
 
 
-def _tint_all(canvas: NDArray[np.uint8], result: Result, marks: Sequence[int], opacity: float) -> None:
-    """What `tint` does for all masks, the smaller over the larger: each pixel is mixed once, however many cover it."""
+def _tint_all(canvas: NDArray[np.uint8], result: Result, opacity: float, marks: Sequence[int]) -> None:
+    """What `tint` does for all masks, the smaller over the larger: each pixel is mixed once, however many cover it.
+    `marks[i]` is the place of instance `i`'s colour in the palette, counted on from its end."""
     labels = label_map(result.masks, result.query.size, np.uint32)
     colours = np.array([(0, 0, 0), *(PALETTE[mark % len(PALETTE)] for mark in marks)]) * opacity
     for top in range(0, len(labels), _ROWS):
