@@ -7,6 +7,7 @@ import io
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -172,6 +173,19 @@ def test_the_plate_and_the_table_can_be_opened_again(page: Page, upload: Path) -
     plate = Image.open(page.file("plate"))
     assert plate.format == "PNG" and plate.size[0] > 800 and plate.size[1] > 2000
     assert page.panels()["truth"]["kind"] == "map"
+
+
+def test_what_a_person_drew_is_not_taken_for_the_models_answer(page: Page, upload: Path) -> None:
+    held = page.ask(upload, "roofs", "box+2")
+    answered = held.answer.answer.prompts
+    drawn = replace(held.result, answer=replace(held.result.answer, prompts=()), masks=(), sent=())
+    page.compare(upload, "roofs", held=replace(held, result=drawn), strategies=["box"])
+    (result,) = page.answers
+    assert page.prompter.calls == 1 and result.answer.prompts == answered
+    alone = replace(held, result=drawn, answer=None)  # prompted by hand, and never asked
+    page.answers = ()
+    page.compare(upload, "roofs", held=alone, strategies=["box"])
+    assert page.prompter.calls == 2
 
 
 def test_the_desks_answer_and_the_last_comparisons_are_not_asked_for_again(page: Page, upload: Path) -> None:

@@ -34,7 +34,8 @@ GONE = "The picture is no longer held here, after an hour without a word. Upload
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """What a session keeps of its last result. drawn: where a person edited the prompts.
+    """What a session keeps of its last result. drawn: where a person edited the prompts. answer: what the model said,
+    untouched; None if it was not asked, or stopped.
 
     prompter_ran, segmenter_ran: whether they ran here, so that their weights can be told; a replayed one did not.
     """
@@ -45,6 +46,7 @@ class Held:
     drawn: Drawn | None = None
     prompter_ran: bool = False
     segmenter_ran: bool = False
+    answer: Result | None = None
 
 
 class Hand:
@@ -224,7 +226,15 @@ class Hand:
                 p.canvas: gr.update(scene=board.scene, phase=board.phase),
                 p.status: gr.update(said=board.line),
                 p.about: gr.update(said=_said(about, "idle")),
-                p.held: Held(drawn.result, now.picture, about, drawn, bool(held and held.prompter_ran), True),
+                p.held: Held(
+                    drawn.result,
+                    now.picture,
+                    about,
+                    drawn,
+                    bool(held and held.prompter_ran),
+                    True,
+                    None if now.said is None else now.said.result,
+                ),
                 p.sheet: now,
                 **{button: gr.update(interactive=False) for button in (*p.files, p.row)},
                 **self._over(slow),

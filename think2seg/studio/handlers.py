@@ -382,7 +382,7 @@ class Desk:
             button: gr.update(value=keep(button, content, name), interactive=True)
             for button, content, name in zip(p.files, contents, names, strict=True)
         }
-        made = Held(result, picture, board.about, board.drawn, not board.replayed, not board.replayed)
+        made = Held(result, picture, board.about, board.drawn, not board.replayed, not board.replayed, result)
         return {
             p.held: made,
             **self.hand.row(made, board.sheet, result.query.question),

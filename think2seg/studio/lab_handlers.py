@@ -181,7 +181,7 @@ class Lab:
             with self._line.turn(halt, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
                 tell(Stage("loading the model"))
                 writer = self.writer(prompter, held)
-                stored = about_the_same([*answers, *([held.result] if held else [])], writer.name, loaded, words)
+                stored = about_the_same([*answers, *said_by_the_model(held)], writer.name, loaded, words)
                 for event in comparing.compare(
                     writer,
                     {name: partial(self._open_segmenter, name) for name in sizes},
@@ -226,9 +226,9 @@ class Lab:
         try:
             return self._open_prompter(name)
         except ModelError as error:
-            if held is None:
+            if not said_by_the_model(held):
                 raise
-            return _Missing(held.result.prompter, error)
+            return _Missing(said_by_the_model(held)[0].prompter, error)
 
     def _changes(self, board: ComparisonBoard) -> Updates:
         """The status and the panel that is worked on always, the rest only when it must."""
@@ -277,6 +277,11 @@ def followed(
                     return
     finally:
         batches.close()  # type: ignore[attr-defined]
+
+
+def said_by_the_model(held: Held | None) -> list[Result]:
+    """The main desk's last answer as the model gave it, without what a person drew over it; none or one."""
+    return [held.answer] if held is not None and held.answer is not None else []
 
 
 def about_the_same(results: Sequence[Result], prompter: str, picture: Picture, question: str) -> Kept:

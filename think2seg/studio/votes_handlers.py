@@ -23,7 +23,7 @@ from think2seg.studio.handlers import Updates
 from think2seg.studio.intake import asked_words, uploaded
 from think2seg.studio.jobs import Sessions
 from think2seg.studio.lab_board import Shown
-from think2seg.studio.lab_handlers import Stops, about_the_same, check, followed, note
+from think2seg.studio.lab_handlers import Stops, about_the_same, check, followed, note, said_by_the_model
 from think2seg.studio.line import Gone, Line, ordinal
 from think2seg.studio.votes_board import VotesBoard
 
@@ -106,7 +106,7 @@ class Poll:
             with self._line.turn(halt, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
                 tell(Stage("loading the model"))
                 writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
-                stored = about_the_same([held.result] if held else [], writer.name, loaded, words)
+                stored = about_the_same(said_by_the_model(held), writer.name, loaded, words)
                 greedy = next((r for r in stored if (r.strategy, r.segmenter) == (asked.name, filler.name)), None)
                 for event in voting.votes(
                     writer,
