@@ -6,7 +6,7 @@ PORT ?= 7860
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint browser bench clean
+.PHONY: demo test check lint browser bench screenshots clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python app.py --port $(PORT)
@@ -39,6 +39,10 @@ $(VENV)/.ready-test: requirements-test.txt requirements-train.txt $(VENV)/.ready
 DEVICE ?= cpu
 bench: $(VENV)/.ready-test
 	$(BIN)/python -m bench --device $(DEVICE) $(if $(QUICK),--quick --out BENCHMARKS.quick.md)
+
+# The README's pictures of the page, with the bundled models and a real Chromium.
+screenshots: $(VENV)/.ready-test browser
+	$(BIN)/python assets/screenshots/take.py
 
 # The browser tests drive Chromium; where it is missing and may be installed, it is. Else they are skipped, and say so.
 browser:
