@@ -10,7 +10,6 @@ import re
 import shutil
 import socket
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,11 +29,19 @@ FLAGS = [
 ]  # fmt: skip
 _CLOCK = """
 () => {
-  window.clicked = []; window.painted = [];
-  const figure = document.querySelector(".t2s");
-  document.querySelector(".stage").addEventListener("pointerup", () => clicked.push(performance.now()), true);
-  new MutationObserver(() => requestAnimationFrame(() => painted.push(performance.now())))
-    .observe(figure, { attributes: true, attributeFilter: ["data-painted"] });
+  window.clicked = 0; window.painted = [];
+  const figure = document.querySelector(".t2s"), stage = document.querySelector("#canvas .stage");
+  const begin = () => { clicked = performance.now(); painted = []; };
+  const paint = () => { const edit = figure.dataset.painted; requestAnimationFrame(() => note(edit)); };
+  const note = (edit) => painted.push([edit, performance.now()]);
+  stage.addEventListener("pointerup", begin, true);
+  new MutationObserver(paint).observe(figure, { attributes: true, attributeFilter: ["data-painted"] });
+}
+"""
+_MASKED = """
+() => {
+  const edit = document.querySelector(".t2s").dataset.edit, found = painted.find(([of]) => of === edit);
+  return found && found[1] - clicked;
 }
 """
 
@@ -145,18 +152,13 @@ def painted(stage: Stage) -> list[Outcome]:
                     page.click("#segmenter input")
                     page.get_by_role("option", name=name, exact=True).click()
                 stage.sam(name)._kept.clear()
-                box = page.locator(".stage").bounding_box()
+                box = page.locator("#canvas .stage").bounding_box()
                 waits = []
-                for number in range(2 * stage.runs + 1):
+                for number in range(2 * stage.runs + 1):  # the first on a picture that SAM has not seen
                     x, y = box["x"] + box["width"] * (0.4 + 0.012 * number), box["y"] + box["height"] * 0.5
                     page.mouse.click(x, y)
-                    page.wait_for_function(
-                        "n => painted.length >= n && document.querySelector('.t2s').dataset.stale === ''",
-                        arg=number + 1, timeout=120_000,
-                    )  # fmt: skip
-                    begun, ended = page.evaluate("() => [clicked.at(-1), painted.at(-1)]")
-                    waits.append((ended - begun) / 1000)
-                    threading.Event().wait(0.6)
+                    waits.append(page.wait_for_function(_MASKED, timeout=120_000).json_value() / 1000)
+                    page.wait_for_timeout(1000)  # the table and the files follow
                 note = f"the first one, which encodes the picture too: {1000 * waits[0]:.0f} ms"
                 outcomes.append(
                     Outcome(f"click to painted mask, SAM {name}", "–", Bar("reported"), tuple(waits[1:]), notes=(note,))
