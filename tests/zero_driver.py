@@ -93,8 +93,10 @@ def main(models: str) -> None:
         told["no memory"] = asked(demo, "segment", image=image, question="no memory", **models_named)
         told["sam"] = asked(demo, "refine", image=image, prompts=[{"positive": [[1, 1]]}], segmenter="nano")
         steps = next(f.fn for f in demo.fns.values() if f.api_name == "segment")(image=image, question="silent")
-        next(steps)
-        time.sleep(1.0)
+        while next(steps)["stage"] != "looking at the picture":
+            pass
+        for _heartbeat in range(4):  # by now it is over there, and silent
+            next(steps)
         started = time.monotonic()
         steps.close()
         while not Path(os.environ["STOPPED"]).exists() and time.monotonic() - started < 10:
