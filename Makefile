@@ -11,8 +11,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.ready
 	$(BIN)/python app.py --port $(PORT)
 
+# Two processes with a thread each; `pytest` alone runs one after the other.
 test: $(VENV)/.ready-test browser
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: lint test
 

@@ -357,8 +357,8 @@ class Spy(segmenter.Sam2Segmenter):
 
     logits: dict[Prompt, str]
 
-    def _decode(self, prompts: Sequence[Prompt]) -> tuple[Any, Any]:
-        grids, scores = super()._decode(prompts)
+    def _decode(self, embedding: Any, prompts: Sequence[Prompt]) -> tuple[Any, Any]:
+        grids, scores = super()._decode(embedding, prompts)
         self.logits |= {prompt: hashlib.sha256(grid).hexdigest() for prompt, grid in zip(prompts, grids, strict=True)}
         return grids, scores
 
