@@ -89,6 +89,7 @@ def serve(demo: Any, *, host: str | None = None, port: int | None = None, mcp: b
         server_port=port,
         theme=layout.theme(),
         css=layout.STYLE,
+        head=layout.HEAD,
         footer_links=["api", "settings"],
         run_history=False,
         ssr_mode=False,

@@ -50,6 +50,14 @@ _LOOKS = {
     "button_primary_background_fill_hover_dark": "*primary_500",
     "button_primary_text_color": "white",
 }
+HEAD = """
+<script>
+// Gradio gives its upload areas a name that is not the words on them; without it the words are the name.
+new MutationObserver(() => {
+  for (const area of document.querySelectorAll(".upload-container[aria-label]")) area.removeAttribute("aria-label");
+}).observe(document.documentElement, { subtree: true, childList: true });
+</script>
+"""
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8") + lab.STYLE
 
 
