@@ -68,7 +68,7 @@ def opened(site: Site, browser: Any, **options: Any) -> Iterator[Canvas]:
     held = Canvas(site, context.new_page())
     held.upload(site.png)
     yield held
-    site.segmenters["nano"].delay_s = 0.0
+    site._segmenter("nano").delay_s = 0.0
     context.close()
     assert held.hosts == {"127.0.0.1"} and held.faults == []
 
@@ -99,7 +99,7 @@ def test_a_picture_is_prompted_by_hand_and_a_moved_point_moves_its_mask(canvas: 
 
 
 def test_twenty_clicks_as_fast_as_can_be_are_all_kept(canvas: Canvas) -> None:
-    canvas.site.segmenters["nano"].delay_s = 0.05
+    canvas.site._segmenter("nano").delay_s = 0.05
     places = [(60 + 170 * (i % 4), 80 + 90 * (i // 4)) for i in range(20)]
     for place in places:
         canvas.click(*place)
@@ -261,7 +261,7 @@ def test_zoomed_clicks_land_on_the_right_pixel_and_a_drag_moves_the_picture(canv
 def test_a_slow_sam_never_shows_an_older_mask_over_newer_points(canvas: Canvas) -> None:
     canvas.click(200, 150)
     canvas.answered()
-    canvas.site.segmenters["nano"].delay_s = 0.7
+    canvas.site._segmenter("nano").delay_s = 0.7
     canvas.drag((200, 150), (400, 300))
     assert canvas.data("stale") == "1" and not canvas.filled(218, 160)  # at once, before any answer
     canvas.drag((400, 300), (600, 450))

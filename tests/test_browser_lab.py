@@ -54,6 +54,15 @@ class Bench:
         self.visit.upload(path or self.site.png)
         self.page.fill("#question textarea", question)
 
+    def still(self, place: Any) -> dict[str, float]:
+        """Where something lies in the window, once it is there and the page has done moving it."""
+        place.scroll_into_view_if_needed()
+        before = None
+        while (box := place.bounding_box()) != before:
+            before = box
+            self.page.wait_for_timeout(150)
+        return dict(box)
+
     def compare(self) -> None:
         """Compare, and wait until all of it is painted."""
         self.go("#lab-run", "#lab-bench")
@@ -151,9 +160,8 @@ def test_panels_zoom_and_move_together(site: Site, bench: Bench) -> None:
     bench.begin("one")
     bench.compare()
     first, second = f"{ALL[0]} · nano", f"{ALL[1]} · nano"
-    bench.panel(first).locator(".pane").scroll_into_view_if_needed()
     before = bench.shown(first), bench.shown(second), bench.shown("disagreement")
-    box = bench.panel(first).locator(".pane").bounding_box()
+    box = bench.still(bench.panel(first).locator(".pane"))
     x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 4
     bench.page.mouse.move(x, y)
     bench.page.mouse.wheel(0, -700)
