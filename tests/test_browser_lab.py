@@ -99,9 +99,9 @@ class Bench:
     def panel(self, key: str, bench: str = "#lab-bench") -> Any:
         return self.page.locator(f'{bench} .panel[data-key="{key}"]')
 
-    def shown(self, key: str) -> bytes:
-        """A panel's canvas as the browser shows it."""
-        return bytes(self.panel(key).locator(".pane").screenshot())
+    def shown(self, key: str) -> str:
+        """What a panel's canvas holds."""
+        return str(self.panel(key).locator(".pane canvas").evaluate("canvas => canvas.toDataURL()"))
 
     @property
     def look(self) -> list[float]:
