@@ -152,10 +152,13 @@ def painted(stage: Stage) -> list[Outcome]:
                     page.click("#segmenter input")
                     page.get_by_role("option", name=name, exact=True).click()
                 stage.sam(name)._kept.clear()
-                box = page.locator("#canvas .stage").bounding_box()
+                stage_of = page.locator("#canvas .stage")
+                stage_of.scroll_into_view_if_needed()
+                page.wait_for_timeout(500)
+                box = stage_of.bounding_box()
                 waits = []
                 for number in range(2 * stage.runs + 1):  # the first on a picture that SAM has not seen
-                    x, y = box["x"] + box["width"] * (0.4 + 0.012 * number), box["y"] + box["height"] * 0.5
+                    x, y = box["x"] + box["width"] * (0.15 + 0.06 * number), box["y"] + box["height"] * 0.5
                     page.mouse.click(x, y)
                     waits.append(page.wait_for_function(_MASKED, timeout=120_000).json_value() / 1000)
                     page.wait_for_timeout(1000)  # the table and the files follow
