@@ -240,7 +240,7 @@ def fill(sheet: Sheet, segmenter: Segmenter, question: str, known: Mapping[Promp
         full.pop(number, None)
     numbers = tuple(sorted(full))
     answer = replace(said.answer, prompts=tuple(full[n] for n in numbers))
-    result = Pipeline(_Nobody(said.prompter), _Knowing(segmenter, known)).segment(
+    result = Pipeline(Unasked(said.prompter), _Knowing(segmenter, known)).segment(
         said.query,
         said.completion,
         answer,
@@ -281,7 +281,7 @@ class _Knowing:
         return [replace(self._known[p], prompt=i) for i, p in enumerate(prompts)]
 
 
-class _Nobody:
+class Unasked:
     """The prompter of a pipeline that only runs SAM: it has a name and is never asked."""
 
     about = ""
@@ -290,7 +290,7 @@ class _Nobody:
         self.name = name
 
     def write(self, *_arguments: Any, **_options: Any) -> Any:
-        raise AssertionError("filling in an edit never asks the prompter")
+        raise AssertionError("running SAM alone never asks the prompter")
 
 
 # --- to a training row ------------------------------------------------------------------------------------------------

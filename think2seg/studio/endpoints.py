@@ -33,6 +33,7 @@ from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, Strategy, find_stra
 from think2seg.studio.board import OUR_FAULT, PageEvent, Stage
 from think2seg.studio.canvas import keep
 from think2seg.studio.documents import Document, plain_document, plain_panel
+from think2seg.studio.edits import Unasked
 from think2seg.studio.intake import asked_document, asked_words, checked_prompts, recorded, uploaded
 from think2seg.studio.jobs import Job, Tell, Work
 from think2seg.studio.line import EXPORT, SEGMENT, THINK, Line, ordinal
@@ -222,7 +223,7 @@ class Endpoints:
                 told.get("text", ""), tuple(told.get("frame", size)), told.get("dialect", "think2seg")
             )
             answer = Answer(told.get("thought", ""), sent, tuple(told.get("warnings", ())))
-            writer = _Named(told.get("prompter", "given prompts"))
+            writer = Unasked(told.get("prompter", "given prompts"))
             started = time.monotonic()
             pipeline = Pipeline(writer, self._open_segmenter(segmenter), strategy=wanted)
             result = pipeline.segment(
@@ -344,18 +345,6 @@ class Endpoints:
 
 _WHOLE = Strategy("all", "all of it", box=True, positives=10**6, negatives=10**6)
 """Sends whatever a prompt holds."""
-
-
-class _Named:
-    """The prompter of a pipeline that only runs SAM: it has a name and is never asked."""
-
-    about = ""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def write(self, *_arguments: Any, **_options: Any) -> Any:
-        raise AssertionError("running SAM never asks the prompter")
 
 
 def _place(tell: Tell) -> Callable[[int], None]:
