@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from think2seg import dialect, models, prompter
+from think2seg import dialect, models, prompter, weights
 from think2seg.errors import ModelError
 from think2seg.spelling import Spelling
 from think2seg.strategy import STRATEGIES
@@ -207,3 +207,45 @@ def test_a_dialect_changes_the_words_and_goes_with_the_completion(tiny_folder) -
     writing = model.write(query(), DEFAULT, stop=threading.Event(), deadline=None)
     assert completion.dialect == writing.dialect == "visionreasoner"
     assert completion.frame == writing.frame == (840, 840)
+
+
+# --- processors -------------------------------------------------------------------------------------------------------
+
+
+def test_a_thread_that_takes_fewer_processors_leaves_the_others_theirs(monkeypatch) -> None:
+    """torch hands the number that was set last to new threads, and to those that have not computed yet."""
+    before = torch.get_num_threads()
+    monkeypatch.setattr(weights, "processors", lambda: 2)
+    torch.set_num_threads(2)
+    found: dict[str, int] = {}
+
+    def alone() -> None:
+        weights.compute_on(1)
+        torch.ones(10**6).sum()
+        found["one"] = torch.get_num_threads()
+        found["no more than there are"] = weights.compute_on(9) or torch.get_num_threads()
+
+    try:
+        for name, work in (("", alone), ("new", lambda: found.update(new=torch.get_num_threads()))):
+            thread = threading.Thread(target=work, name=name)
+            thread.start()
+            thread.join()
+        assert found == {"one": 1, "no more than there are": 2, "new": 2}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_pictures_that_a_batch_repeats_are_seen_once_and_answered_alike(tiny: prompter.TransformersPrompter) -> None:
+    rng = np.random.default_rng(5)
+    one, other = (rng.integers(0, 255, (56, 84, 3), np.uint8) for _ in range(2))
+    asked = [Query(image, text) for image, text in ((one, "roofs"), (other, "roofs"), (one, "ships"), (one, "roofs"))]
+    seen: list[int] = []
+    hook = tiny.model.model.visual.patch_embed.register_forward_hook(lambda _m, given, _out: seen.append(len(given[0])))
+    try:
+        together = tiny.complete(asked, DEFAULT)
+        alone = [tiny.complete([query], DEFAULT)[0] for query in asked]
+    finally:
+        hook.remove()
+    assert seen[0] == 2 * seen[1]
+    assert [completion.text for completion in together] == [completion.text for completion in alone]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from think2seg import models, segmenter
+from think2seg import models, sam2_encoder, segmenter, weights
 from think2seg.errors import ModelError
 from think2seg.types import Prompt
 
@@ -184,13 +184,16 @@ def untouched(small: segmenter.Sam2Segmenter):
     return model.eval().requires_grad_(False)
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_the_streamlined_encoder_makes_the_same_embedding(small, untouched, half: bool) -> None:
+@pytest.mark.parametrize(("half", "products"), [(False, False), (False, True), (True, False), (True, True)])
+def test_the_streamlined_encoder_makes_the_same_embedding(untouched, half: bool, products: bool) -> None:
     from sam2.sam2_image_predictor import SAM2ImagePredictor
 
     image = picture(20)
     features = []
-    for model in (untouched, small._predictor.model):
+    streamlined = segmenter._published(models.find_segmenter("small").config)
+    streamlined.load_state_dict(untouched.state_dict())
+    sam2_encoder.streamline(streamlined.eval().requires_grad_(False), half=half, products=products)
+    for model in (untouched, streamlined):
         predictor = SAM2ImagePredictor(model)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
             predictor.set_image(image)
@@ -241,6 +244,28 @@ def test_in_bfloat16_our_decoder_is_no_further_from_float32_than_the_packages(un
             logits, _ = half._decode(embedding, prompts)
         far.append(float(np.sqrt(np.mean((logits - truth) ** 2))))
     assert far[0] < 1.2 * far[1]
+
+
+def test_nano_s_streamlined_encoder_makes_the_same_embedding(nano: segmenter.Sam2Segmenter) -> None:
+    """Its neck goes top-down on every level: what is folded there must be enlarged after it."""
+    import json
+
+    from sam2.sam2_image_predictor import SAM2ImagePredictor
+
+    from think2seg.sam2_nano import build_nano, prepare
+
+    folder = weights.folder_of(models.find_segmenter("nano"))
+    stock = build_nano(json.loads((folder / "config.json").read_text())).eval().requires_grad_(False)
+    stock.load_state_dict(nano._predictor.model.state_dict())
+    features = []
+    for model in (stock, nano._predictor.model):
+        predictor = SAM2ImagePredictor(model)
+        prepare(predictor)
+        with torch.inference_mode():
+            predictor.set_image(picture(23))
+        features.append([predictor._features["image_embed"], *predictor._features["high_res_feats"]])
+    for ours, theirs in zip(*features, strict=True):
+        assert float((ours - theirs).norm() / theirs.norm()) < 1e-5
 
 
 def test_our_decoder_is_for_the_published_decoder_alone(nano: segmenter.Sam2Segmenter, untouched) -> None:

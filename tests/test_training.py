@@ -28,6 +28,7 @@ from trl import GRPOConfig, SFTConfig
 from think2seg import models, prompter, segmenter
 from think2seg.datasets import load as load_set
 from think2seg.errors import QueryError
+from think2seg.pictures_once import see_once
 from think2seg.strategy import STRATEGIES
 from think2seg.types import Query
 from train import grpo, policy, resuming, sft
@@ -135,7 +136,7 @@ def test_pictures_that_come_often_are_encoded_once_and_nothing_else_changes(tmp_
         return float(loss.detach()), {name: p.grad.clone() for name, p in model.named_parameters()}
 
     loss, gradients = run()
-    policy.see_once(model)
+    see_once(model)
     loss_once, gradients_once = run()
     assert patches == [6 * 576, 2 * 576]
     assert loss_once == pytest.approx(loss, rel=1e-5)

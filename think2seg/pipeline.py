@@ -20,7 +20,7 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import Image
 
-from think2seg import images
+from think2seg import images, weights
 from think2seg.answer import PromptClosed, Reader, ThoughtGrew, without_duplicates
 from think2seg.dialect import find_dialect
 from think2seg.errors import QueryError
@@ -139,9 +139,11 @@ class Pipeline:
         with ExitStack() as at_the_end:
             sam = ThreadPoolExecutor(1, thread_name_prefix="think2seg-sam")
             at_the_end.callback(sam.shutdown, wait=False, cancel_futures=True)
-            encoding = sam.submit(self.segmenter.encode, query.image)
             writing = self.prompter.write(query, asked, stop=halt, deadline=run.started + self.deadline_s)
             pump = Pump(writing, happened)
+            if writing.processors:
+                sam.submit(weights.compute_on, weights.processors() - writing.processors)
+            encoding = sam.submit(self.segmenter.encode, query.image)
             at_the_end.callback(pump.close)
             at_the_end.callback(halt.set)  # called first: the prompter ends within a token, and the pump with it
             reader = find_dialect(writing.dialect).reader(writing.frame, asked)
@@ -160,6 +162,8 @@ class Pipeline:
                     what.result()  # raises what the prompter raised
                     writes = False
                     run.written_s = run.seconds()
+                    if writing.processors:
+                        sam.submit(weights.compute_on, weights.processors())
                 elif kind == "piece":
                     run.first_token_s = run.seconds() if run.first_token_s is None else run.first_token_s
                     run.text.append(what)

@@ -22,6 +22,7 @@ from PIL import Image
 from think2seg import models, weights
 from think2seg.dialect import find_dialect, spoken
 from think2seg.errors import ModelError
+from think2seg.pictures_once import see_once
 from think2seg.spelling import Spelling
 from think2seg.strategy import Strategy
 from think2seg.types import Completion, Query, Size
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Writing:
-    """A completion on its way: the (width, height) frame of its coordinates, its text piece by piece, its dialect.
+    """A completion on its way: the (width, height) frame of its coordinates, its text piece by piece, its dialect, and
+    how many of this machine's processors the writing keeps busy.
 
     Closing `pieces` (or setting the `stop` that the prompter was given) ends the model's work within a token.
     """
@@ -40,6 +42,7 @@ class Writing:
     frame: Size
     pieces: Generator[str, None, None]
     dialect: str = models.OUR_DIALECT
+    processors: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class TransformersPrompter:
                 folder, dtype=dtype, attn_implementation="sdpa", local_files_only=True
             )
             self.model = self.model.eval().requires_grad_(False).to(device)
+            see_once(self.model)
         except torch.cuda.OutOfMemoryError as error:
             raise ModelError(
                 f"{entry.name!r} does not fit into the GPU's free memory. Close what else uses it, or use 'nano'."
@@ -114,6 +118,9 @@ class TransformersPrompter:
         size = f"{millions / 1000:.1f} B" if millions >= 1000 else f"{millions:.1f} M"
         precision = str(dtype).removeprefix("torch.")
         self.about = f"{entry.name}, {size} parameters, on {device}, {precision}. {reason}".strip()
+        self._processors = weights.processors() if device == "cpu" else 0
+        if device == "cpu" and dtype == torch.float32:  # token by token a small model's work is too little to share
+            self._processors = 1
         self._busy = threading.Lock()
 
     def write(
@@ -128,7 +135,8 @@ class TransformersPrompter:
         """With `sampling`, the text that `complete` draws for this query alone."""
         inputs = self._inputs([query], strategy)
         (frame,) = self._frames(inputs, 1)
-        return Writing(frame, self._pieces(inputs, stop, deadline, sampling), self._entry.dialect)
+        pieces = self._pieces(inputs, stop, deadline, sampling)
+        return Writing(frame, pieces, self._entry.dialect, self._processors)
 
     def complete(
         self, queries: Sequence[Query], strategy: Strategy, *, sampling: Sampling | None = None
@@ -161,11 +169,11 @@ class TransformersPrompter:
 
     @contextmanager
     def _drawing(self, sampling: Sampling | None) -> Iterator[None]:
-        """Draws by the sampling's seed, and leaves torch's global random state as it was."""
+        """Draws by the sampling's seed, and leaves torch's global random state as it was; nothing learns from it."""
         import torch
 
         devices = [self.model.device] if self.model.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices=devices), torch.inference_mode():
             if sampling is not None:
                 torch.manual_seed(sampling.seed)
             yield
@@ -221,6 +229,7 @@ class TransformersPrompter:
         spelling = Spelling(self.processor.tokenizer, pieces)
 
         def work() -> None:
+            weights.compute_on(self._processors or weights.processors())
             try:
                 with self._busy, self._drawing(sampling):
                     if not (stop.is_set() or closed.is_set()):

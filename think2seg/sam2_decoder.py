@@ -164,10 +164,10 @@ class SharedDecoder:
         scores = decoder.iou_prediction_head(queries[:, at])[:, 0]
         weights = decoder.output_hypernetworks_mlps[0](queries[:, at + 1]).to(self._dtype)  # (B, C / 8)
         count, places, _ = keys.shape
-        fine = torch.matmul(keys, self._up1).view(count, 4 * places, -1).add_(picture.high)
+        fine = _added(picture.high.view(places, -1), keys, self._up1).view(count, 4 * places, -1)
         fine = F.gelu(F.layer_norm(fine, fine.shape[-1:], *self._norm))
-        finest = F.gelu(torch.matmul(fine, self._up2).view(count, 16 * places, -1).add_(picture.highest))
-        logits = torch.bmm(finest, weights[..., None])[..., 0].float()
+        finest = _added(picture.highest.view(4 * places, -1), fine, self._up2).view(count, 16 * places, -1)
+        logits = torch.bmm(F.gelu(finest), weights[..., None])[..., 0].float()
         return _spread(logits, picture.grid), scores.float()
 
 
@@ -215,14 +215,12 @@ class _Tell:
             scores = _among(told.to(self._dtype), asking)  # (B, heads, n, N)
         else:
             folded = (told @ self._to_queries).flatten(1, 2).to(self._dtype)  # (B, heads n, C)
-            scores = torch.bmm(folded, asking.transpose(1, 2)).view(len(told), heads, -1, keys.shape[1])
-            scores = scores + (told @ self._queries_bias).to(self._dtype)
+            bias = (told @ self._queries_bias).to(self._dtype).flatten(1, 2)  # (B, heads n, 1)
+            scores = torch.baddbmm(bias, folded, asking.transpose(1, 2)).view(len(told), heads, -1, keys.shape[1])
         shares = torch.softmax(scores, 2).flatten(1, 2)  # (B, heads n, N); over tokens, that is
         spoken = _heads(_linear(self._attention.v_proj, values), heads) @ self._out  # (B, heads, n, C)
-        heard = torch.bmm(shares.transpose(1, 2), spoken.flatten(1, 2).to(self._dtype))
-        heard = heard.add_((keys + self._attention.out_proj.bias).to(self._dtype) if keys.ndim == 2 else keys)
-        if keys.ndim == 3:
-            heard = heard.add_(self._attention.out_proj.bias.to(self._dtype))
+        spoken = spoken + self._attention.out_proj.bias / heads  # a head's shares add up to 1
+        heard = torch.baddbmm(keys, shares.transpose(1, 2), spoken.flatten(1, 2).to(self._dtype))
         weight, bias = norm.weight.to(self._dtype), norm.bias.to(self._dtype)
         found: Tensor = F.layer_norm(heard, heard.shape[-1:], weight, bias, float(norm.eps))
         return found
@@ -247,6 +245,13 @@ def _among(x: Tensor, shared: Tensor) -> Tensor:
     count, heads, number, _ = x.shape
     found = torch.bmm(x.transpose(0, 1).flatten(1, 2), shared.transpose(-1, -2))
     return found.view(heads, count, number, -1).transpose(0, 1)
+
+
+def _added(to: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """to + x weight, (B, N, c), for x (B, N, C): `to` (N, c) is the same for all. In one step, which writes it once."""
+    import torch
+
+    return torch.baddbmm(to, x, weight.expand(len(x), -1, -1))
 
 
 def _linear(layer: Any, x: Tensor) -> Tensor:

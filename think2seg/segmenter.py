@@ -233,6 +233,7 @@ def load(name: str = "auto", *, device: str | None = None) -> Sam2Segmenter:
     else:
         entry, reason = models.find_segmenter(name), ""
     device = device or weights.best_device()
+    weights.processors()
     with _loading:
         folder = weights.folder_of(entry)
         key = (entry.name, str(folder / entry.checkpoint), device)
@@ -261,8 +262,11 @@ def _open(entry: models.SegmenterEntry, folder: Path, device: str, reason: str) 
             f"{str(error).splitlines()[-1].strip()[:300]}"
         ) from error
     model = model.float().eval().requires_grad_(False).to(device)
-    half = bool(entry.config) and (device.startswith("cuda") or (device == "cpu" and _cpu_likes_bfloat16()))
-    sam2_encoder.streamline(model, products=half and device == "cpu")
+    half = bool(entry.config) and (
+        device.startswith("cuda") or (device == "cpu" and not _LIKES_BFLOAT16.isdisjoint(_cpu_flags()))
+    )
+    on_cpu = half and device == "cpu"
+    sam2_encoder.streamline(model, half=half, products=on_cpu and "amx_bf16" not in _cpu_flags())
     precision = "bfloat16" if half else "float32"
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
     about = f"SAM 2 {entry.name}, {parameters:.1f} M parameters, on {device}, {precision}. {reason}".strip()
@@ -298,10 +302,14 @@ def _tensors(file: Path) -> dict[str, Any]:
     return tensors
 
 
-def _cpu_likes_bfloat16() -> bool:
-    """Whether bfloat16 is faster than float32 on this CPU: it has avx512_bf16 or amx (elsewhere it is slower)."""
+_LIKES_BFLOAT16 = frozenset(("avx512_bf16", "amx_bf16"))
+"""What a CPU has on which bfloat16 is faster than float32; elsewhere it is slower."""
+
+
+def _cpu_flags() -> frozenset[str]:
+    """What this CPU can do, as Linux names it; nothing elsewhere."""
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
+        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore").splitlines()
     except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+        return frozenset()
+    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())

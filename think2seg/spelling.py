@@ -5,6 +5,9 @@ from __future__ import annotations
 import queue
 from typing import Any
 
+CONTEXT = 16
+"""Token ids that are spelled again with each new one, at most: a piece's text may hang on the one before it."""
+
 
 class Spelling:
     """A `generate` streamer: token ids in, text out, each character as soon as it is certain. Linear in the text."""
@@ -15,6 +18,7 @@ class Spelling:
         self._ids: list[int] = []
         self._anchor = 0  # ids before it are spelled and only give context
         self._spelled = 0  # ids before it are in the text that was put out
+        self._before = ""  # the text of those from the anchor on
         self._prompt_skipped = False
 
     def put(self, value: Any) -> None:
@@ -28,12 +32,15 @@ class Spelling:
         self._emit(final=True)
 
     def _emit(self, *, final: bool) -> None:
-        before = self._decode(self._ids[self._anchor : self._spelled])
         now = self._decode(self._ids[self._anchor :])
-        if len(now) > len(before) and (final or not now.endswith("\ufffd")):
-            self._out.put(now[len(before) :])
+        if len(now) <= len(self._before) or (now.endswith("\ufffd") and not final):
+            return
+        self._out.put(now[len(self._before) :])
+        self._before = now
+        if len(self._ids) - self._anchor >= CONTEXT:
             self._anchor = self._spelled
-            self._spelled = len(self._ids)
+            self._before = self._decode(self._ids[self._anchor :])
+        self._spelled = len(self._ids)
 
     def _decode(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))

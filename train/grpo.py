@@ -23,6 +23,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from think2seg import segmenter
 from think2seg.errors import ModelError, QueryError, Think2SegError
+from think2seg.pictures_once import see_once
 from train import policy as policies
 from train import resuming
 from train.data import rows_of
@@ -68,7 +69,7 @@ def build(settings: GrpoSettings, args: GRPOConfig, policy: Policy, **given: Any
         **given,
     )
     if trainer.ref_model is not None and settings.share_pictures:
-        policies.see_once(trainer.accelerator.unwrap_model(trainer.ref_model))
+        see_once(trainer.accelerator.unwrap_model(trainer.ref_model))
     return trainer
 
 

@@ -21,6 +21,7 @@ from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from think2seg import models, weights
 from think2seg.errors import ModelError, QueryError
+from think2seg.pictures_once import see_once
 
 ADAPTER = "adapter"
 """The folder of a LoRA run's adapter, in the run's folder; what is exported has it merged."""
@@ -82,43 +83,6 @@ def _loaded(folder: Path, wanted: ModelConfig, quantization: BitsAndBytesConfig 
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise ModelError(f"The model in {folder} cannot be loaded for training: {first_line}") from error
-
-
-def see_once(model: Any) -> None:
-    """Let the vision tower encode each distinct picture of a batch once; the gradients add up.
-
-    A group's completions share their picture, so that this spares all but one of its encodings, forward and backward.
-    For Qwen2.5-VL; another architecture, whose tower may hand over more than tokens, is left as it is.
-    """
-    if model.config.model_type != "qwen2_5_vl":
-        return
-    tower = model.model.visual
-    encode = tower.forward
-
-    @functools.wraps(encode)
-    def shared(hidden_states: torch.Tensor, grid_thw: torch.Tensor, **rest: Any) -> Any:
-        patches = [int(n) for n in grid_thw.prod(-1).tolist()]
-        pieces = hidden_states.split(patches)
-        first: list[int] = []  # indices of distinct pictures
-        which: list[int] = []  # of each picture, its place in `first`
-        for i, piece in enumerate(pieces):
-            same = (
-                place
-                for place, j in enumerate(first)
-                if patches[i] == patches[j] and torch.equal(grid_thw[i], grid_thw[j]) and torch.equal(piece, pieces[j])
-            )
-            which.append(next(same, len(first)))
-            if which[-1] == len(first):
-                first.append(i)
-        if len(first) == len(pieces):
-            return encode(hidden_states, grid_thw=grid_thw, **rest)
-        seen = encode(torch.cat([pieces[i] for i in first]), grid_thw=grid_thw[first], **rest)
-        tokens = [patches[i] // tower.spatial_merge_size**2 for i in first]
-        by_picture = seen.pooler_output.split(tokens)
-        seen.pooler_output = torch.cat([by_picture[place] for place in which])
-        return seen
-
-    tower.forward = shared
 
 
 # --- what is left of it -----------------------------------------------------------------------------------------------
