@@ -33,6 +33,8 @@ ROWS: dict[str, Callable[[Stage], list[Outcome]]] = {
     "imports": start.imports,
     "page": start.page,
     "pace": answering.pace,
+    "published": answering.published,
+    "memory": answering.memory,
     "grpo": start.grpo_step,
 }
 

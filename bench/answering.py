@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from bench.measure import Bar, Outcome, paired
+from bench.measure import Bar, Outcome, paired, resident_mib, timed
 from bench.stage import Stage
-from think2seg import datasets
+from think2seg import datasets, weights
 from think2seg.answer import render
+from think2seg.datasets.samples import Sample
 from think2seg.evaluation.contender import Answering
 from think2seg.evaluation.processes import Processes
 from think2seg.evaluation.run import evaluate
 from think2seg.pipeline import Pipeline
-from think2seg.prompter import ReplayPrompter
+from think2seg.prompter import ReplayPrompter, TransformersPrompter
 from think2seg.strategy import find_strategy
 from think2seg.types import Answer, Finished, MaskReady, Prompt, Query
 
@@ -32,7 +35,8 @@ def _words(stage: Stage, query: Query) -> str:
 
 
 def together(stage: Stage) -> list[Outcome]:
-    """A whole answer through the pipeline, against the longer of the prompter alone and SAM alone on what it wrote."""
+    """A whole answer through the pipeline, against the longer of the prompter alone and SAM alone on what it wrote, on
+    as many processors as each has in the pipeline."""
     sam = stage.sam("nano" if stage.quick else stage.size)
     pictures = {seed: stage.picture(seed) for seed in range(600, 600 + 3 * (stage.runs + 2))}
     seeds = iter(pictures)
@@ -48,6 +52,7 @@ def together(stage: Stage) -> list[Outcome]:
         began = time.perf_counter()
         text = _words(stage, Query(image, question))
         written = time.perf_counter()
+        weights.compute_on(weights.processors() - stage.prompter._processors)
         replay = ReplayPrompter(text, (336, 336))
         completion = replay.complete([Query(image, question)], ASKED)[0]
         found = pipeline.read(Query(image, question), completion).prompts
@@ -56,14 +61,20 @@ def together(stage: Stage) -> list[Outcome]:
         sam.segment(image, found)
         parts["prompter"].append(written - began)
         parts["SAM"].append(time.perf_counter() - ready)
+        weights.compute_on(weights.processors())
 
     mine, _ = paired(whole, longer, stage.runs, "wall", stage.device)
     alone = [max(a, b) for a, b in zip(parts["prompter"][1:], parts["SAM"][1:], strict=True)]
-    note = ", ".join(f"{name} alone {float(np.median(values)):.2f} s" for name, values in parts.items())
+    shares = {"prompter": stage.prompter._processors, "SAM": weights.processors() - stage.prompter._processors}
+    notes = [
+        f"{name} alone {float(np.median(values)):.2f} s"
+        + (f" on {max(1, shares[name])} of {weights.processors()} threads" if stage.device == "cpu" else "")
+        for name, values in parts.items()
+    ]
     return [
         Outcome(
             "a whole answer, prompter and SAM together", "the longer of the two alone", Bar("at most", 1.1),
-            tuple(mine), tuple(alone), notes=(f"{stage.prompter_name} and SAM {sam.name}: {note}",),
+            tuple(mine), tuple(alone), notes=(f"{stage.prompter_name} and SAM {sam.name}", *notes),
         )
     ]  # fmt: skip
 
@@ -110,7 +121,16 @@ def _characters_a_second(stage: Stage) -> float:
 
 def pace(stage: Stage) -> list[Outcome]:
     """The prompter's tokens a second as the pipeline streams them, against the model's `generate` alone."""
-    prompter = stage.prompter
+    return [_pace(stage, stage.prompter, stage.prompter_name, Bar("at least", 0.95))]
+
+
+def published(stage: Stage) -> list[Outcome]:
+    """The same for the published 3B configuration in bfloat16; on a CPU it is cut to two layers a tower."""
+    said = "the 3B configuration, bfloat16" + (", two layers a tower" if stage.device == "cpu" else "")
+    return [_pace(stage, stage.published, said, Bar("reported"))]
+
+
+def _pace(stage: Stage, prompter: TransformersPrompter, said: str, bar: Bar) -> Outcome:
     query = Query(stage.picture(800), "all vehicles and buildings")
     inputs = prompter._inputs([query], ASKED)
     settings = prompter._settings(None)
@@ -130,30 +150,48 @@ def pace(stage: Stage) -> list[Outcome]:
         for _ in writing:
             pass
 
+    def timed_on(threads: int) -> float:
+        weights.compute_on(threads)
+        found = statistics.median(timed(alone, "wall", stage.device) for _ in range(stage.runs))
+        weights.compute_on(weights.processors())
+        return found
+
     mine, theirs = paired(streamed, alone, 2 * stage.runs, "wall", stage.device)
-    tokens = counts["tokens"]
-    notes = (
-        f"first word after {1000 * float(np.median(firsts)):.0f} ms, {tokens / float(np.median(mine)):.0f} tokens/s, "
-        f"{tokens} tokens in {float(np.median(mine)):.2f} s",
-    )
-    return [
-        Outcome(
-            f"{stage.prompter_name}: tokens a second, streamed", "`generate` alone", Bar("at least", 0.95), tuple(mine),
-            tuple(theirs), turned=True, notes=notes, figures={"tokens/s": tokens / float(np.median(mine))},
+    tokens, seconds = counts["tokens"], float(np.median(mine))
+    notes = [f"first word after {1000 * float(np.median(firsts)):.0f} ms, {tokens} tokens in {seconds:.2f} s"]
+    if stage.device == "cpu" and prompter._processors < weights.processors():
+        notes.append(
+            f"streamed, it takes {prompter._processors} of {weights.processors()} threads, the others are SAM's; "
+            f"against `generate` on as many: {timed_on(prompter._processors) / seconds:.2f}"
         )
-    ]  # fmt: skip
+    return Outcome(
+        f"{said}: tokens a second, streamed", "`generate` alone, on all threads", bar, tuple(mine), tuple(theirs),
+        turned=True, notes=tuple(notes), figures={"tokens/s": tokens / seconds},
+    )  # fmt: skip
 
 
 def evaluation(stage: Stage) -> list[Outcome]:
-    """Seconds a question of `evaluate`, against asking and segmenting one question after the other."""
+    """Seconds a question of `evaluate`, against asking and segmenting one question after the other: with a question a
+    picture, and with all questions of each, as most sets have several."""
     number = 16 if stage.quick else 64
-    samples = datasets.load("scenes", None, "val", limit=number)
+    return [
+        _evaluation(stage, datasets.load("scenes", None, "val", limit=number), "one question a picture"),
+        _evaluation(
+            stage,
+            datasets.load("scenes", None, "val", questions="all", limit=max(2, number // 8))[:number],
+            "all questions of a picture",
+        ),
+    ]
+
+
+def _evaluation(stage: Stage, samples: Sequence[Sample], said: str) -> Outcome:
     sam, prompter = stage.sam("nano"), stage.prompter
     pipeline = Pipeline(prompter, sam)
     for one in samples:
         one.load()
 
     def batched() -> None:
+        sam._kept.clear()
         with tempfile.TemporaryDirectory() as out:
             contender = Answering(prompter, sam)
             settings: dict[str, Any] = {"dataset": "scenes", "commit": "none", "models": None}
@@ -162,6 +200,7 @@ def evaluation(stage: Stage) -> list[Outcome]:
     def one_by_one() -> None:
         from think2seg.errors import AnswerError
 
+        sam._kept.clear()
         for one in samples:
             image, truth = one.load()
             query = Query(image, one.question)
@@ -172,12 +211,27 @@ def evaluation(stage: Stage) -> list[Outcome]:
                 mask = np.zeros_like(truth)
             np.logical_and(mask, truth).sum()
 
-    mine, theirs = paired(batched, one_by_one, max(2, stage.runs - 2), "wall", stage.device)
+    mine, theirs = paired(batched, one_by_one, stage.runs, "wall", stage.device)
+    rate = len(samples) / float(np.median(mine))
+    pictures = len({one.image_id for one in samples})
+    return Outcome(
+        f"evaluation, {stage.prompter_name} + nano, {said}", "one after the other, batch 1",
+        Bar("at least", 3.0), tuple(mine), tuple(theirs), turned=True,
+        notes=(f"{len(samples)} questions about {pictures} pictures", "the report included"),
+        figures={"questions/s": rate},
+    )  # fmt: skip
+
+
+def memory(stage: Stage) -> list[Outcome]:
+    """What the process holds after so many answers, each about a new picture, against a quarter of them."""
+    jobs = 20 if stage.quick else 200
+    pipeline = Pipeline(stage.prompter, stage.sam("nano"))
+    held: list[float] = []
+    for number in range(jobs):
+        pipeline(stage.picture(2000 + number), "all vehicles and buildings")
+        if number + 1 in (jobs // 4, jobs):
+            held.append(resident_mib())
     return [
-        Outcome(
-            f"evaluation, {stage.prompter_name} + nano, {number} questions", "one after the other, batch 1",
-            Bar("at least", 3.0), tuple(mine), tuple(theirs), turned=True,
-            notes=(f"{number / float(np.median(mine)):.1f} questions/s",),
-            figures={"questions/s": number / float(np.median(mine))},
-        )
+        Outcome(f"memory held after {jobs} answers", f"after {jobs // 4}", Bar("at most", 1.05), (held[1],), (held[0],),
+                unit="MiB", notes=("each about a new picture; embeddings are kept up to 512 MiB",))
     ]  # fmt: skip

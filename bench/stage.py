@@ -6,6 +6,7 @@ does not know what is measured.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,6 +49,22 @@ class Stage:
     def prompter(self) -> prompter.TransformersPrompter:
         self.said[self.prompter_name] = "its own weights"
         return prompter.load(self.prompter_name, device=self.device)
+
+    @cached_property
+    def published(self) -> prompter.TransformersPrompter:
+        """The published 3B configuration with random weights, which writes 64 tokens; on a CPU two layers a tower."""
+        from tests import checkpoints
+
+        small = self.device == "cpu"
+        config = checkpoints.published_3b(2 if small else 36)
+        if not small:
+            config["vision_config"] |= {"depth": 32, "fullatt_block_indexes": [7, 15, 23, 31]}
+        self.said["the 3B configuration"] = "random weights"
+        with tempfile.TemporaryDirectory() as folder:
+            place = checkpoints.write(Path(folder) / "published", config)
+            told = {"coordinates": "frame", "resize": [840, 840], "max_new_tokens": 64}
+            (place / models.SIDECAR).write_text(json.dumps(told), encoding="utf-8")
+            return prompter.load(str(place), device=self.device)
 
     def sam(self, name: str) -> Sam2Segmenter:
         """The segmenter `name` with an empty cache of embeddings; random weights where its own are not here."""
