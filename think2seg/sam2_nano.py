@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
 from sam2.modeling.position_encoding import PositionEmbeddingSine
@@ -35,18 +36,27 @@ _DRAWN = 13  # channels that `DrawnPromptEncoder._draw` makes
 _NEGATIVE, _POSITIVE, _CORNER_1, _CORNER_2 = 0, 1, 2, 3  # the labels of `SAM2ImagePredictor`; -1 is padding
 
 
+class ChannelNorm(LayerNorm2d):  # type: ignore[misc]
+    """`LayerNorm2d`, (B, C, H, W), in one fused step; what it gives lies channels last, where convolutions are faster."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+
+
 class ConvStem(nn.Module):
     """(B, 3, H, W) image -> (B, H/4, W/4, C): two 3 x 3 convolutions of stride 2, in place of Hiera's `PatchEmbed`."""
 
     def __init__(self, embed_dim: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, embed_dim // 2, 3, stride=2, padding=1)
-        self.norm = LayerNorm2d(embed_dim // 2)
+        self.norm = ChannelNorm(embed_dim // 2)
         self.act = nn.GELU()
         self.conv2 = nn.Conv2d(embed_dim // 2, embed_dim, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv2(self.act(self.norm(self.conv1(x))))
+        x = self.conv1(x.contiguous(memory_format=torch.channels_last))
+        x = self.conv2(self.act(self.norm(x)))
         return x.permute(0, 2, 3, 1)
 
 
@@ -59,7 +69,7 @@ class RefineActivation(nn.Module):
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(channels, channels, 3, padding=1),
-                LayerNorm2d(channels),
+                ChannelNorm(channels),
                 nn.GELU(),
                 nn.Conv2d(channels, channels, 3, padding=1),
             )
@@ -89,10 +99,10 @@ class DrawnPromptEncoder(PromptEncoder):  # type: ignore[misc]
         )
         self.drawing = nn.Sequential(
             nn.Conv2d(_DRAWN, hidden_dim, 2, stride=2),
-            LayerNorm2d(hidden_dim),
+            ChannelNorm(hidden_dim),
             nn.GELU(),
             nn.Conv2d(hidden_dim, 2 * hidden_dim, 2, stride=2),
-            LayerNorm2d(2 * hidden_dim),
+            ChannelNorm(2 * hidden_dim),
             nn.GELU(),
             nn.Conv2d(2 * hidden_dim, embed_dim, 1),
         )
@@ -201,6 +211,7 @@ def build_nano(config: Mapping[str, Any]) -> SAM2Base:
         iou_prediction_use_sigmoid=True,
     )
     upscaling = model.sam_mask_decoder.output_upscaling
+    upscaling[1] = ChannelNorm(width // 4)
     upscaling[2] = RefineActivation(width // 4, decoder["refine_blocks"])
     upscaling[4] = RefineActivation(width // 8, decoder["refine_blocks"])
     return model
