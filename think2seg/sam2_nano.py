@@ -37,7 +37,7 @@ _NEGATIVE, _POSITIVE, _CORNER_1, _CORNER_2 = 0, 1, 2, 3  # the labels of `SAM2Im
 
 
 class ChannelNorm(LayerNorm2d):  # type: ignore[misc]
-    """`LayerNorm2d`, (B, C, H, W), in one fused step; what it gives lies channels last, where convolutions are faster."""
+    """`LayerNorm2d`, (B, C, H, W), in one fused step; what it gives lies channels last, as convolutions like it."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, self.eps)
