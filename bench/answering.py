@@ -173,7 +173,7 @@ def _pace(stage: Stage, prompter: TransformersPrompter, said: str, bar: Bar) -> 
 def evaluation(stage: Stage) -> list[Outcome]:
     """Seconds a question of `evaluate`, against asking and segmenting one question after the other: with a question a
     picture, and with all questions of each, as most sets have several."""
-    number = 16 if stage.quick else 64
+    number = 16 if stage.quick else 48
     return [
         _evaluation(stage, datasets.load("scenes", None, "val", limit=number), "one question a picture"),
         _evaluation(
