@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -294,7 +294,7 @@ class _Noted:
         del sampling  # a comparison is of greedy answers
         started = time.monotonic()
         writing = self._prompter.write(query, strategy, stop=stop, deadline=deadline)
-        return Writing(writing.frame, self._pieces(writing, started), writing.dialect)
+        return replace(writing, pieces=self._pieces(writing, started))
 
     def _pieces(self, writing: Writing, started: float) -> Generator[str, None, None]:
         with closing(writing.pieces) as pieces:

@@ -12,16 +12,15 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from think2seg import record, weights
+from think2seg import record
 from think2seg.datasets.samples import Sample
 from think2seg.errors import DatasetError
 from think2seg.evaluation import page
@@ -124,8 +123,7 @@ def _work(
     with (
         _Bar(total - left, total, processes) as bar,
         ThreadPoolExecutor(1, "think2seg-load") as loader,
-        ThreadPoolExecutor(1, "think2seg-score", weights.compute_on, (weights.processors() // 2,)) as scorer,
-        _half_the_processors(),
+        ThreadPoolExecutor(1, "think2seg-score") as scorer,
     ):
         loading = loader.submit(_load, samples, todo[0]) if todo else None
         scoring: tuple[Batch, Future[dict[str, Any]]] | None = None
@@ -141,16 +139,6 @@ def _work(
             scoring = (batch, scorer.submit(_score, contender, loaded, begun, batch, asked_s))
         if scoring is not None:
             bar.advance(_finish(out, *scoring))
-
-
-@contextmanager
-def _half_the_processors() -> Iterator[None]:
-    """The other half is the second step's, which runs beside the first."""
-    weights.compute_on(-(-weights.processors() // 2))
-    try:
-        yield
-    finally:
-        weights.compute_on(weights.processors())
 
 
 def _load(samples: Sequence[Sample], batch: Batch) -> list[Loaded]:
