@@ -48,7 +48,7 @@ MALLOC = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="the smallest models and two runs: under two minutes")
+    parser.add_argument("--quick", action="store_true", help="the smallest models and two runs: some five minutes")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument("--prompter", default="nano", help="whose words are timed: a name or a folder (default: nano)")
     parser.add_argument("--rows", default=",".join(ROWS), help=f"which rows (default: all): {', '.join(ROWS)}")
