@@ -141,11 +141,11 @@ class Pipeline:
             at_the_end.callback(sam.shutdown, wait=False, cancel_futures=True)
             writing = self.prompter.write(query, asked, stop=halt, deadline=run.started + self.deadline_s)
             pump = Pump(writing, happened)
+            at_the_end.callback(pump.close)
+            at_the_end.callback(halt.set)  # called first: the prompter ends within a token, and the pump with it
             if writing.processors:
                 sam.submit(weights.compute_on, weights.processors() - writing.processors)
             encoding = sam.submit(self.segmenter.encode, query.image)
-            at_the_end.callback(pump.close)
-            at_the_end.callback(halt.set)  # called first: the prompter ends within a token, and the pump with it
             reader = find_dialect(writing.dialect).reader(writing.frame, asked)
             busy: Future[list[Mask]] | None = None  # what the segmenter decodes now: `decoding`
             decoding: list[tuple[int, Prompt]] = []

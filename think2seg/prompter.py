@@ -118,9 +118,9 @@ class TransformersPrompter:
         size = f"{millions / 1000:.1f} B" if millions >= 1000 else f"{millions:.1f} M"
         precision = str(dtype).removeprefix("torch.")
         self.about = f"{entry.name}, {size} parameters, on {device}, {precision}. {reason}".strip()
-        self._processors = weights.processors() if device == "cpu" else 0
-        if device == "cpu" and dtype == torch.float32:  # token by token a small model's work is too little to share
-            self._processors = 1
+        self._processors = 0
+        if device == "cpu":  # token by token a small model's work is too little to share
+            self._processors = 1 if dtype == torch.float32 else weights.processors()
         self._busy = threading.Lock()
 
     def write(

@@ -233,7 +233,7 @@ def load(name: str = "auto", *, device: str | None = None) -> Sam2Segmenter:
     else:
         entry, reason = models.find_segmenter(name), ""
     device = device or weights.best_device()
-    weights.processors()
+    weights.processors()  # asked before any thread takes fewer
     with _loading:
         folder = weights.folder_of(entry)
         key = (entry.name, str(folder / entry.checkpoint), device)
