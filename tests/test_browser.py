@@ -88,8 +88,9 @@ class Visit:
         self.page.keyboard.press("Enter")
 
     def phase(self, name: str) -> None:
+        """Wait for a phase, and until what came with it is painted."""
         try:
-            self.page.wait_for_selector(f'.t2s[data-phase="{name}"]', timeout=20_000)
+            self.page.wait_for_selector(f'.t2s[data-phase="{name}"]:not([aria-busy="true"])', timeout=20_000)
         except playwright.TimeoutError as error:
             status = self.page.text_content("#status .words")
             raise AssertionError(f"{name!r} never came; the status says {status!r}") from error

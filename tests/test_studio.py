@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ from gradio.utils import get_upload_folder
 from studio_doubles import HOSTILE, TEXTS, Ellipses, Scripted, example, geotiff, png
 
 from think2seg.errors import ModelError
-from think2seg.studio import build, examples, serve
+from think2seg.studio import build, canvas, examples, serve
 from think2seg.studio.handlers import Desk
 from think2seg.studio.jobs import HEARTBEAT_S, Job
 from think2seg.types import Finished, MaskReady, PromptFound, Thinking
@@ -451,3 +452,24 @@ def test_hostile_text_is_nowhere_but_in_props_and_the_document(page: Page, uploa
 def test_app_tells_its_options() -> None:
     told = subprocess.run([sys.executable, "app.py", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert told.returncode == 0 and all(o in told.stdout for o in ("--prompter", "--segmenter", "--host", "--port"))
+
+
+def test_a_file_that_is_read_is_not_emptied_by_its_next_keeper(tmp_path: Path) -> None:
+    component = SimpleNamespace(GRADIO_CACHE=str(tmp_path), temp_files=set())
+    data = bytes(2**20)
+    path = Path(canvas.keep(component, data, "picture.jpg"))
+    sizes: set[int] = set()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            sizes.add(path.stat().st_size)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _again in range(300):
+        assert canvas.keep(component, data, "picture.jpg") == str(path)
+    over.set()
+    watcher.join()
+    assert sizes == {len(data)} and component.temp_files == {str(path)}
+    assert [p.name for p in path.parent.iterdir()] == ["picture.jpg"]  # nothing unfinished is left

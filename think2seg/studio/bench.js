@@ -15,10 +15,12 @@ const address = (file) => {
 const kept = new Map(); // what was fetched, by file: the picture is fetched once for all panels
 function fetched(file, make) {
   if (!kept.has(file)) {
-    kept.set(file, fetch(address(file)).then(async (answer) => {
+    const coming = fetch(address(file)).then(async (answer) => {
       if (!answer.ok) throw new Error("A picture is no longer on the server (" + answer.status + "). Run it again.");
       return make(await createImageBitmap(await answer.blob(), { premultiplyAlpha: "none", colorSpaceConversion: "none" }));
-    }));
+    });
+    coming.catch(() => kept.get(file) === coming && kept.delete(file)); // what failed is asked for again
+    kept.set(file, coming);
   }
   return kept.get(file);
 }

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import base64
 import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import hash_bytes
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -107,8 +108,13 @@ def _read(name: str) -> str:
 
 def keep(component: Any, data: bytes, name: str) -> str:
     """Write `data` into gradio's cache under a folder named by its content; the path. `component` owns the file, so
-    that the cache's cleaning finds it."""
-    path: str = save_bytes_to_cache(data, name, component.GRADIO_CACHE)
+    that the cache's cleaning finds it. A file that is there already is replaced whole, never emptied and written again:
+    another page may be reading it."""
+    folder = Path(component.GRADIO_CACHE) / hash_bytes(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as unfinished:
+        unfinished.write(data)
+    path = str(Path(unfinished.name).replace(folder / name).resolve())
     component.temp_files.add(path)
     return path
 

@@ -16,6 +16,7 @@ async function take() {
   const next = props.scene;
   if (!next || isOlder(next)) return;
   const mine = ++newest;
+  figure.ariaBusy = "true"; // until it is painted
   try {
     const image = next.image ? next.image.file : null, mask = next.labels;
     const [seen, read] = await Promise.all([
@@ -43,6 +44,8 @@ async function take() {
     remind(4);
   } catch (error) {
     announce({ name: "error", words: String(error.message || error) });
+  } finally {
+    if (mine === newest) figure.ariaBusy = "false";
   }
 }
 function newStory() {
