@@ -1,6 +1,7 @@
 """Every claim of speed, measured: `python -m bench [--quick] [--device cpu|cuda] [--rows NAME,…] [--out FILE]`.
 
-Each row runs in a process of its own, so that its peak memory is its own, and the rows come one after the other.
+Each row runs in a process of its own, so that its peak memory is its own, and the rows come one after the other. Quick
+rows share one process, since starting it is most of what they would take.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,27 +50,27 @@ MALLOC = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="the smallest models and two runs: some five minutes")
+    parser.add_argument("--quick", action="store_true", help="the smallest models, one run of each: under two minutes")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument("--prompter", default="nano", help="whose words are timed: a name or a folder (default: nano)")
     parser.add_argument("--rows", default=",".join(ROWS), help=f"which rows (default: all): {', '.join(ROWS)}")
     parser.add_argument("--out", type=Path, default=Path("BENCHMARKS.md"), help="default: BENCHMARKS.md")
-    parser.add_argument("--row", help=argparse.SUPPRESS)  # this process is one row's: JSON to --out
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # rows of this process: JSON to --out
     options = parser.parse_args(arguments)
     chosen = [name.strip() for name in options.rows.split(",") if name.strip()]
     for name in chosen:
         if name not in ROWS:
             parser.error(f"there is no row called {name!r}; known: {', '.join(ROWS)}")
     stage = Stage(options.device, options.quick, options.prompter)
-    if options.row:
-        options.out.write_text(json.dumps(_row(options.row, stage)), encoding="utf-8")
+    if options.here:
+        options.out.write_text(json.dumps({name: _row(name, stage) for name in chosen}), encoding="utf-8")
         return 0
     began = time.monotonic()
     found: dict[str, Any] = {}
-    for name in chosen:
-        print(f"{name} …", file=sys.stderr, flush=True)
-        found[name] = _apart(name, options)
-        for line in found[name].get("outcomes", []):
+    for names in [chosen] if options.quick else [[name] for name in chosen]:
+        print(f"{', '.join(names)} …", file=sys.stderr, flush=True)
+        found |= _apart(names, options)
+        for line in (line for name in names for line in found[name].get("outcomes", [])):
             print(f"  {line['name']}: {_figure(line)} (bar {line['bar']})", file=sys.stderr, flush=True)
     minutes = (time.monotonic() - began) / 60
     options.out.write_text(markdown(found, options, minutes), encoding="utf-8")
@@ -77,24 +79,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _row(name: str, stage: Stage) -> dict[str, Any]:
-    before = load()
-    outcomes = [one.document() for one in ROWS[name](stage)]
+    """What a row found; what it said if it failed."""
+    before, began = load(), time.monotonic()
+    try:
+        outcomes = [one.document() for one in ROWS[name](stage)]
+    except Exception as error:  # noqa: BLE001 - told on the page; the other rows go on
+        traceback.print_exc()
+        return {"error": (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]}
     return {"outcomes": outcomes, "memory": peak_mib(stage.device), "weights": stage.said, "load": before,
-            "machine": machine(stage.device)}  # fmt: skip
+            "machine": machine(stage.device), "seconds": time.monotonic() - began}  # fmt: skip
 
 
-def _apart(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """A row in a process of its own; what it said if it failed."""
+def _apart(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Rows in a process of their own."""
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "row.json"
-        command = [sys.executable, "-m", "bench", "--row", name, "--out", str(out), "--device", options.device]
-        command += ["--prompter", options.prompter, *(["--quick"] if options.quick else [])]
-        began = time.monotonic()
+        out = Path(folder) / "rows.json"
+        command = [sys.executable, "-m", "bench", "--here", "--rows", ",".join(names), "--out", str(out)]
+        command += ["--device", options.device, "--prompter", options.prompter]
+        command += ["--quick"] if options.quick else []
         done = subprocess.run(command, capture_output=True, text=True, env=os.environ | MALLOC)
         if done.returncode or not out.exists():
-            return {"error": (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]}
+            said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
+            return {name: {"error": said} for name in names}
         held: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-        return held | {"seconds": time.monotonic() - began}
+        return held
 
 
 def _figure(line: dict[str, Any]) -> str:
@@ -112,7 +120,8 @@ def markdown(found: dict[str, Any], options: argparse.Namespace, minutes: float)
         "# Benchmarks",
         "",
         f"Made by `{said}` on {datetime.now(UTC):%Y-%m-%d}, in {minutes:.0f} minutes. Machine: {where}.",
-        "Each row alone in a process; ratios are of neighbouring runs in turn, median (least–most). “Load” is how many",
+        ("All rows in one process" if options.quick else "Each row alone in a process")
+        + "; ratios are of neighbouring runs in turn, median (least–most). “Load” is how many",
         "processes wanted a processor just before: above 0.5 something else was going on."
         + (" A quick run shows that all of it works, and no more." if options.quick else ""),
         "",

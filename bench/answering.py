@@ -173,7 +173,7 @@ def _pace(stage: Stage, prompter: TransformersPrompter, said: str, bar: Bar) -> 
 def evaluation(stage: Stage) -> list[Outcome]:
     """Seconds a question of `evaluate`, against asking and segmenting one question after the other: with a question a
     picture, and with all questions of each, as most sets have several."""
-    number = 6 if stage.quick else 32
+    number = 4 if stage.quick else 32
     return [
         _evaluation(stage, datasets.load("scenes", None, "val", limit=number), "one question a picture"),
         _evaluation(
@@ -224,7 +224,7 @@ def _evaluation(stage: Stage, samples: Sequence[Sample], said: str) -> Outcome:
 
 def memory(stage: Stage) -> list[Outcome]:
     """What the process holds after so many answers, each about a new picture, against a quarter of them."""
-    jobs = 16 if stage.quick else 200
+    jobs = 8 if stage.quick else 200
     sam = stage.sam("nano")
     sam._keep_bytes = 2**25  # some eight pictures, so that what is kept is kept from the beginning
     pipeline = Pipeline(stage.prompter, sam)

@@ -89,7 +89,7 @@ def grpo_step(stage: Stage) -> list[Outcome]:
         words = ["--config", str(ROOT / "train/recipes/nano-cpu.yaml"), "--max_steps", str(steps), "--limit", "60"]
         words += ["--output_dir", out, "--report_to", "none", "--save_strategy", "no", "--watch_every", "0"]
         if stage.quick:
-            words += ["--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "2"]
+            words += ["--limit", "10", "--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1"]
         settings, args, model = read((GrpoSettings, GRPOConfig), words)
         held = policy.load(model, freeze_vision=settings.freeze_vision, share_pictures=settings.share_pictures)
         trainer = grpo.build(settings, args, held)

@@ -369,6 +369,7 @@ def test_the_real_pair_from_a_shell_batched_as_one_by_one(tmp_path, capsys) -> N
     assert report["models"]["prompter"]["source"] == "bundled"
     assert report["models"]["prompter"]["revision"].startswith("sha256:")
     assert (tmp_path / "four" / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "four" / "sheet.webp").read_bytes()[8:12] == b"WEBP"
 
 
 @pytest.mark.parametrize(

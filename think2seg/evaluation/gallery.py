@@ -145,7 +145,9 @@ def render(rows: Sequence[Row], samples: Mapping[str, Sample]) -> str:
     return f'<div class="cases">{"".join(_case(row, samples) for row in rows)}</div>'
 
 
-def _case(row: Row, samples: Mapping[str, Sample]) -> str:
+def loaded(row: Row, samples: Mapping[str, Sample]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The picture and the truth of a row, read now. Raises what `Sample.load` does, and `DatasetError` for a sample
+    that is not there or no longer the one that was answered."""
     if row.id not in samples:
         raise DatasetError(f"The set lacks {row.id!r}, which a row is about. Render the page with the rows' own set.")
     image, truth = samples[row.id].load()
@@ -154,14 +156,23 @@ def _case(row: Row, samples: Mapping[str, Sample]) -> str:
             f"Sample {row.id!r} is {truth.shape[1]} x {truth.shape[0]} pixels now and was {row.size[0]} x "
             f"{row.size[1]} when it was answered. Run the evaluation again."
         )
-    drawn = picture(image, truth, row)
+    return image, truth
+
+
+def kind(row: Row) -> str:
+    """How the answer went, for its colour: good, fair or bad."""
+    said = verdict(row)
+    return "bad" if said and said != "rightly empty" else "good" if row.iou >= 0.5 else "fair"
+
+
+def _case(row: Row, samples: Mapping[str, Sample]) -> str:
+    drawn = picture(*loaded(row, samples), row)
     buffer = io.BytesIO()
     Image.fromarray(drawn).save(buffer, "WEBP", quality=_QUALITY, method=4)
     source = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     said = verdict(row)
-    kind = "bad" if said and said != "rightly empty" else "good" if row.iou >= 0.5 else "fair"
     score = "" if row.count.absent else f"<span>IoU {row.iou:.3f}</span>"
-    badge = f'<b class="verdict {kind}">{said}</b>' if said else ""
+    badge = f'<b class="verdict {kind(row)}">{said}</b>' if said else ""
     chips = [f"{key}: {value}" for key, value in row.strata.items()]
     if row.seed is not None:
         chips.insert(0, f"seed {row.seed}")

@@ -23,7 +23,7 @@ import numpy as np
 from think2seg import record
 from think2seg.datasets.samples import Sample
 from think2seg.errors import DatasetError
-from think2seg.evaluation import page
+from think2seg.evaluation import page, sheet
 from think2seg.evaluation.contender import Contender, Loaded
 from think2seg.evaluation.processes import Processes
 from think2seg.evaluation.report import Report, report
@@ -65,7 +65,7 @@ def evaluate(
 
     settings: whatever decides the figures, as JSON; kept in `out/run.json`, and a folder that holds a run with other
     settings is refused. A finished run is reported anew, under the commit that answered. A variant called "" writes
-    into `out` itself, others into folders of their names: `samples.jsonl`, `report.json` and `report.html`. None in
+    into `out` itself, others into folders of their names: `samples.jsonl`, `report.json`, `report.html`, `sheet.webp`. None in
     all processes but the first.
 
     Raises `DatasetError` (a file, or a folder of another run), and what the contender raises.
@@ -196,6 +196,7 @@ def _reports(out: Path, contender: Contender, settings: dict[str, Any], samples:
         text = json.dumps(made[name], ensure_ascii=False, indent=1) + "\n"
         record.write_atomically(out / name / "report.json", text.encode())
         record.write_atomically(out / name / "report.html", page.render(made[name], rows, by_id).encode())
+        record.write_atomically(out / name / "sheet.webp", sheet.sheet(rows, by_id))
     return made
 
 
