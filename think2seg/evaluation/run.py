@@ -65,8 +65,8 @@ def evaluate(
 
     settings: whatever decides the figures, as JSON; kept in `out/run.json`, and a folder that holds a run with other
     settings is refused. A finished run is reported anew, under the commit that answered. A variant called "" writes
-    into `out` itself, others into folders of their names: `samples.jsonl`, `report.json`, `report.html`, `sheet.webp`. None in
-    all processes but the first.
+    into `out` itself, others into folders of their names: `samples.jsonl`, `report.json`, `report.html` and
+    `sheet.webp`. None in all processes but the first.
 
     Raises `DatasetError` (a file, or a folder of another run), and what the contender raises.
     """
