@@ -16,8 +16,10 @@ from PIL import Image
 from test_rewards import NOTHING, PROSE, Boxes, batch, box, said
 
 from think2seg.errors import DatasetError
+from train import curves as drawing
+from train.curves import curves, read_metrics
 from train.rewards import Rewards
-from train.watching import Alarms, Limits, Watch, curves, read_metrics
+from train.watching import Alarms, Limits, Watch
 
 Path_ = Callable[[float], float]
 
@@ -284,13 +286,11 @@ def written(folder: Path, lines: list[dict[str, Any]]) -> Path:
 
 
 def test_curves_of_several_runs_and_their_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from train import watching_page
-
     paths = [written(tmp_path / f"paper-seed-{n}", run(40 + 10 * n, seed=n)) for n in (1, 2, 3)]
     paths += [written(tmp_path / "mask-only" / f"seed-{n}", run(30, seed=n)) / "metrics.jsonl" for n in (1, 2)]
     labels = {}
-    real = watching_page._drawn
-    monkeypatch.setattr(watching_page, "_drawn", lambda runs, smooth: labels.update(runs) or real(runs, smooth))
+    real = drawing._drawn
+    monkeypatch.setattr(drawing, "_drawn", lambda runs, smooth: labels.update(runs) or real(runs, smooth))
     curves(paths, tmp_path / "curves.png")
     assert {label: len(seeds) for label, seeds in labels.items()} == {"paper": 3, "mask-only": 2}
     with Image.open(tmp_path / "curves.png") as picture:
@@ -299,16 +299,14 @@ def test_curves_of_several_runs_and_their_seeds(tmp_path: Path, monkeypatch: pyt
 
 
 def test_seeds_are_brought_together_where_all_of_them_were() -> None:
-    from train.watching_page import _together
-
     one = [{"step": 1, "iou": 0.0}, {"step": 3, "iou": 1.0}, {"step": 9, "iou": 1.0}]
     other = [{"step": 2, "iou": 0.2}, {"step": 3}, {"step": 4, "iou": 0.4}]
-    steps, values = _together([one, other], "iou") or pytest.fail("nothing came")
+    steps, values = drawing._together([one, other], "iou") or pytest.fail("nothing came")
     assert steps.tolist() == [2, 3, 4]
     assert values.tolist() == [[0.5, 1, 1], pytest.approx([0.2, 0.3, 0.4])]
-    steps, values = _together([one], "iou", smooth=2) or pytest.fail("nothing came")
+    steps, values = drawing._together([one], "iou", smooth=2) or pytest.fail("nothing came")
     assert values.tolist() == [[0, 0.5, 1]]
-    assert _together([[{"step": 3}]], "iou") is None
+    assert drawing._together([[{"step": 3}]], "iou") is None
 
 
 def test_curves_of_nothing_are_refused_in_words(tmp_path: Path) -> None:
@@ -316,3 +314,11 @@ def test_curves_of_nothing_are_refused_in_words(tmp_path: Path) -> None:
         curves([tmp_path / "nowhere"], tmp_path / "curves.png")
     with pytest.raises(DatasetError, match="no run"):
         curves([], tmp_path / "curves.png")
+
+
+def test_the_curves_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = written(tmp_path / "one", run(30))
+    assert drawing.main([str(folder), "--out", str(tmp_path / "curves.png")]) == 0
+    assert Image.open(tmp_path / "curves.png").format == "PNG" and "curves.png" in capsys.readouterr().out
+    assert drawing.main([str(tmp_path / "nowhere"), "--out", str(tmp_path / "none.png")]) == 2
+    assert "nowhere" in capsys.readouterr().err

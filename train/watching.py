@@ -21,10 +21,11 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from train.curves import read_metrics
 from train.rewards import Rewards
-from train.watching_page import curves, page, read_metrics
+from train.watching_page import page
 
-__all__ = ["Alarms", "Limits", "Watch", "curves", "read_metrics"]
+__all__ = ["Alarms", "Limits", "Watch"]
 
 METRICS, EVALUATIONS, ASIDE = "metrics.jsonl", "metrics-eval.jsonl", "metrics-aside.jsonl"
 NAMES = {
