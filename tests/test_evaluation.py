@@ -22,7 +22,7 @@ from think2seg import datasets
 from think2seg.baselines import BASELINES
 from think2seg.errors import DatasetError, QueryError
 from think2seg.evaluation import run, study
-from think2seg.evaluation.comparison import paired, rows_of
+from think2seg.evaluation.comparison import paired, rows_of, runs_of
 from think2seg.evaluation.contender import Answering, Loaded, SavedMasks, Variant
 from think2seg.evaluation.row import read_rows
 from think2seg.evaluation.study_page import markdown, plot
@@ -225,6 +225,27 @@ def test_reports_are_compared_by_question(tmp_path, capsys) -> None:
     assert command_line.main(["compare-reports", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
     out = capsys.readouterr().out
     assert "9 | 6 |" in out and "1 questions of A and 0 of B have no counterpart" in out
+
+
+def test_seeds_of_a_run_are_compared_together(tmp_path, capsys) -> None:
+    run.evaluate(TEN, contender(), SETTINGS, tmp_path / "start")
+    better = SCRIPT | {"question 07?": SCRIPT["question 01?"], "question 08?": SCRIPT["question 03?"]}
+    run.evaluate(TEN, contender(), SETTINGS, tmp_path / "one")
+    run.evaluate(TEN, contender(better), SETTINGS, tmp_path / "two")
+    start, both = rows_of(tmp_path / "start"), runs_of(f"{tmp_path / 'one'},{tmp_path / 'two'}")
+    alone = paired(start, rows_of(tmp_path / "two"), "start", "two").difference
+    found = paired(start, both, "start", "both").difference
+    assert (found.n, found.images, found.better, found.worse) == (20, alone.images, alone.better, alone.worse)
+    assert found.giou == pytest.approx(alone.giou / 2) and alone.giou > 0
+    said = [str(tmp_path / "start"), f"{tmp_path / 'one'},{tmp_path / 'two'}"]
+    assert command_line.main(["compare-reports", *said]) == 0
+    mean, spread = (alone.giou_a + alone.giou_b) / 2, (alone.giou_b - alone.giou_a) / np.sqrt(2)
+    assert f"gIoU {mean:.3f} ± {spread:.3f}" in capsys.readouterr().out
+    run.evaluate(TEN, contender(), SETTINGS, tmp_path / "sampled", seeds=2)
+    assert command_line.main(["compare-reports", said[0], f"{tmp_path / 'one'},{tmp_path / 'sampled'}"]) == 2
+    assert "Only greedy" in capsys.readouterr().err
+    assert command_line.main(["compare-reports", said[0], f"{tmp_path / 'one'},{tmp_path / 'gone'}"]) == 2
+    assert "gone holds no finished" in capsys.readouterr().err
 
 
 def test_reports_of_different_sets_are_not_compared(tmp_path, capsys) -> None:

@@ -42,7 +42,9 @@ def add(commands: Any) -> None:
     evaluate.set_defaults(run=_evaluate)
 
     compare = commands.add_parser("compare-reports", help="the paired difference of evaluations of one data set")
-    compare.add_argument("reports", nargs="+", metavar="DIR", help="the --out folders of evaluations, two or more")
+    compare.add_argument(
+        "reports", nargs="+", metavar="DIR", help="--out folders of evaluations; DIR,DIR,DIR: seeds of one run"
+    )
     compare.set_defaults(run=_compare)
 
     study = commands.add_parser("study", help="vary one thing: segmenters, strategies, negatives or levels")
@@ -184,13 +186,15 @@ def _span(interval: Sequence[float | None]) -> str:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from think2seg.evaluation.comparison import paired, rows_of, table
+    from think2seg.evaluation.comparison import over_runs, paired, runs_of, table
 
     if len(options.reports) < 2:
         raise QueryError("compare-reports needs two or more --out folders; the first is what others are compared with.")
-    first, *others = options.reports
-    reference = rows_of(Path(first))
-    print(table([paired(reference, rows_of(Path(other)), first, other) for other in others]))
+    held = [(said, runs_of(said)) for said in options.reports]
+    first, rows_a = held[0]
+    print(table([paired(rows_a, rows_b, first, other) for other, rows_b in held[1:]]))
+    for line in filter(None, (over_runs(said, rows) for said, rows in held)):
+        print(f"\n{line}")
     return 0
 
 

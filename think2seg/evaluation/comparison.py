@@ -6,10 +6,11 @@ It reads what `evaluate` wrote, and runs nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from think2seg.errors import DatasetError
+from think2seg.evaluation.report import over_seeds
 from think2seg.evaluation.row import Row, read_rows
 from think2seg.evaluation.statistics import Difference, difference
 
@@ -35,6 +36,32 @@ def rows_of(folder: Path) -> tuple[Row, ...]:
             f"{folder} holds no finished evaluation: there is no {path.name} in it. Give an --out folder."
         )
     return read_rows(path)
+
+
+def runs_of(said: str) -> tuple[Row, ...]:
+    """The rows of an evaluation's folder; or of several with commas between them, such as those of one training with
+    three seeds, as sampled answers with the seeds 0, 1, 2. Raises `DatasetError` for several that were sampled."""
+    folders = [said] if Path(said).exists() else [part.strip() for part in said.split(",") if part.strip()] or [said]
+    held = [rows_of(Path(folder)) for folder in folders]
+    if len(held) == 1:
+        return held[0]
+    if any(row.seed is not None for rows in held for row in rows):
+        raise DatasetError(f"{said} brings sampled answers together. Only greedy evaluations can stand for seeds.")
+    return tuple(replace(row, seed=seed) for seed, rows in enumerate(held) for row in rows)
+
+
+def over_runs(said: str, rows: Sequence[Row]) -> str | None:
+    """A line with the mean and deviation of the figures over the seeds of `rows`; None for a single greedy run."""
+    found = over_seeds(rows)
+    if found is None:
+        return None
+    figures = (("gIoU", "giou"), ("cIoU", "ciou"), ("N-acc", "n_acc"), ("T-acc", "t_acc"))
+    parts = [
+        f"{label} {found[name]['mean']:.3f} ± {found[name]['deviation']:.3f}"
+        for label, name in figures
+        if found[name]["mean"] is not None and found[name]["deviation"] is not None
+    ]
+    return f"{said}: {', '.join(parts)} over {found['n']} runs." if parts else None
 
 
 def paired(a: Sequence[Row], b: Sequence[Row], name_a: str, name_b: str) -> Paired:

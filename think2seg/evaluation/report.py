@@ -42,7 +42,7 @@ def report(rows: Sequence[Row], settings: dict[str, Any], timing: dict[str, Any]
     }
     found["strata"] = strata(rows)
     found["geometry"] = geometry_figures(rows)
-    found["seeds"] = _seeds(rows)
+    found["seeds"] = over_seeds(rows)
     found["timing"] = timing
     found["models"] = settings.get("models")
     found["commit"] = settings.get("commit")
@@ -117,7 +117,7 @@ def _intervals(rows: Sequence[Row]) -> dict[str, Any]:
     return {name: _rounded(spans) for name, spans in nested.items()}
 
 
-def _seeds(rows: Sequence[Row]) -> dict[str, Any] | None:
+def over_seeds(rows: Sequence[Row]) -> dict[str, Any] | None:
     """Each figure over the seeds, and their mean and sample deviation; None for a greedy run."""
     seeds = sorted({row.seed for row in rows if row.seed is not None})
     if not seeds:
