@@ -100,6 +100,15 @@ def test_grpo_moves_all_that_is_trained_and_never_sam(tmp_path) -> None:
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
 
 
+def test_a_reward_can_do_without_any_model_of_masks(tmp_path) -> None:
+    trainer, _loaded = built(
+        grpo, GRPO | {"max_steps": 1, "save_strategy": "no", "segmenter": "ellipse", "watch_every": 1}, tmp_path
+    )
+    trainer.train()
+    (line,) = [json.loads(text) for text in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert 0 < line["mask_iou"] < 1
+
+
 def test_supervised_training_moves_all_and_learns(tmp_path) -> None:
     trainer, loaded = built(sft, SFT | {"save_strategy": "no"}, tmp_path)
     assert trainer.args.max_length is None and trainer.data_collator.completion_only_loss
@@ -363,6 +372,7 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path) -> None:
     assert "save_total_limit below 2" in refused(here | {"save_total_limit": 1})
     assert "save_strategy must be steps" in refused(here | {"save_strategy": "epoch"})
     assert "vllm is not installed" in refused(here | {"use_vllm": True})
+    assert "'points' has none" in refused(here | {"segmenter": "ellipse", "strategy": "points"})
     assert "Which model" in refused(here)
     assert "4 bits do not learn" in refused(here | {"model_name_or_path": "nano", "load_in_4bit": True})
 

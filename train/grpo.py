@@ -22,8 +22,10 @@ from huggingface_hub import constants
 from trl import GRPOConfig, GRPOTrainer
 
 from think2seg import segmenter
+from think2seg.baselines import BASELINES
 from think2seg.errors import ModelError, QueryError, Think2SegError
 from think2seg.pictures_once import see_once
+from think2seg.strategy import find_strategy
 from train import policy as policies
 from train import resuming
 from train.data import rows_of
@@ -41,7 +43,7 @@ def build(settings: GrpoSettings, args: GRPOConfig, policy: Policy, **given: Any
     check(settings, args)
     weights = {name: getattr(settings, name) for name in ("mask_iou", "readable", "think_answer")}
     with torch.random.fork_rng(devices=[args.device] if args.device.type == "cuda" else []):
-        sam = segmenter.load(settings.segmenter, device=str(args.device))
+        sam = BASELINES.get(settings.segmenter) or segmenter.load(settings.segmenter, device=str(args.device))
     rewards = Rewards(sam, dialect=policy.entry.dialect, negatives=settings.negatives, weights=weights)
     functions, args.reward_weights = rewards.functions()
     rows = rows_of(
@@ -76,6 +78,11 @@ def build(settings: GrpoSettings, args: GRPOConfig, policy: Policy, **given: Any
 def check(settings: GrpoSettings, args: GRPOConfig) -> None:
     """Raises `QueryError` for what cannot be done, or not be resumed."""
     resuming.check_saving(args)
+    if settings.segmenter in BASELINES and not find_strategy(settings.strategy).box:
+        raise QueryError(
+            f"The baseline {settings.segmenter!r} draws into boxes, and {settings.strategy!r} has none. Choose a "
+            "strategy with a box, or a SAM 2."
+        )
     if args.use_vllm and not find_spec("vllm"):
         raise QueryError("use_vllm is set, and the package vllm is not installed. Leave it out, or install vllm.")
     if args.use_vllm and not settings.trust_vllm:

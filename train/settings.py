@@ -45,7 +45,7 @@ class Settings:
 class GrpoSettings(Settings):
     """What GRPO is told besides: its reward, and the watch over it."""
 
-    segmenter: str = field(default="nano", metadata={"help": "The frozen SAM 2 of the reward."})
+    segmenter: str = field(default="nano", metadata={"help": "The reward's frozen SAM 2, or filled-box, ellipse."})
     negatives: bool = field(default=True, metadata={"help": "Whether negative points reach the segmenter."})
     mask_iou: float = field(default=2.0, metadata={"help": "Weight of the final mask's IoU."})
     readable: float = field(default=1.0, metadata={"help": "Weight of an answer that reads as what was asked for."})
