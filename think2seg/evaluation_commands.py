@@ -171,7 +171,8 @@ def summary(report: Report, out: Path) -> str:
     if report["seeds"] is not None:
         over = report["seeds"]["giou"]
         lines += ["", f"gIoU over {report['seeds']['n']} seeds: {_f(over['mean'])} ± {_f(over['deviation'])}"]
-    return "\n".join([*lines, "", f"Written: {out / 'report.html'}, {out / 'report.json'}, {out / 'samples.jsonl'}"])
+    files = ", ".join(str(out / name) for name in ("report.html", "sheet.webp", "report.json", "samples.jsonl"))
+    return "\n".join([*lines, "", f"Written: {files}"])
 
 
 def _f(value: float | None) -> str:
