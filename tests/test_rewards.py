@@ -16,6 +16,7 @@ from PIL import Image
 
 from think2seg import segmenter
 from think2seg.answer import MAX_INSTANCES, MAX_TEXT, render
+from think2seg.baselines import BASELINES
 from think2seg.datasets import procedural
 from think2seg.errors import AnswerError, DatasetError, ModelError, QueryError
 from think2seg.evaluation.geometry import true_boxes
@@ -96,6 +97,14 @@ def all_of(rewards: Rewards, rows: dict[str, Any]) -> list[tuple[float, ...]]:
 
 
 # --- what each reward gives -------------------------------------------------------------------------------------------
+
+
+def test_a_baseline_takes_an_answer_without_a_box_for_unreadable_and_goes_on() -> None:
+    whole, pointed = said(box(10, 10, 30, 30)), said(Prompt(None, ((15.0, 15.0), (16.0, 16.0))))
+    rows = batch([whole, pointed, said(box(10, 10, 30, 30), Prompt(None, ((50.0, 50.0), (51.0, 51.0)))), NOTHING])
+    first, *others = all_of(Rewards(BASELINES["ellipse"]), rows)
+    assert 0.7 < first[0] < 0.9 and first[1:] == (1, 1)
+    assert others == [(0, 0, 1), (0, 0, 1), (0, 1, 1)]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from think2seg.answer import MAX_TEXT
+from think2seg.baselines import Shape
 from think2seg.datasets.samples import spread
 from think2seg.dialect import find_dialect
 from think2seg.errors import AnswerError, QueryError
@@ -91,9 +92,10 @@ class _Batch:
 class Rewards:
     """All rewards of a run; they share one reading and one segmentation of each batch.
 
-    segmenter: the frozen SAM 2, loaded (loading draws random numbers: under `torch.random.fork_rng`, please). dialect:
-    how completions are spelt; a peer's are not held to counts. negatives: whether negative points are sent. weights: by
-    name, in place of those of `WEIGHTS`; `QueryError` for what is none.
+    segmenter: the frozen SAM 2, loaded (loading draws random numbers: under `torch.random.fork_rng`, please); or a
+    baseline, with which an answer that leaves out a box counts as unreadable. dialect: how completions are spelt; a
+    peer's are not held to counts. negatives: whether negative points are sent. weights: by name, in place of those of
+    `WEIGHTS`; `QueryError` for what is none.
 
     The functions raise `DatasetError` for columns that are missing or wrong, `QueryError` for an unknown strategy,
     `ModelError` if SAM cannot go on, and nothing for any text.
@@ -113,6 +115,7 @@ class Rewards:
         self._dialect = find_dialect(dialect)
         # When a reward is asked for, the policy has written: the pipeline's own prompter never does.
         self._pipeline = Pipeline(ReplayPrompter("", (1, 1), name="policy"), segmenter, negatives=negatives)
+        self._boxes_only = isinstance(segmenter, Shape)
         self._batch: _Batch | None = None
         self._lock = threading.Lock()
 
@@ -205,7 +208,10 @@ class Rewards:
         """The query, and the answer in pixels of the picture, or the reason why it cannot be read."""
         query = Query(row.image, row.question if row.question.strip() else "–")
         try:
-            return query, self._pipeline.read(query, row.completion, strategy=row.strategy)
+            read = self._pipeline.read(query, row.completion, strategy=row.strategy)
+            if self._boxes_only and any(prompt.box is None for prompt in read.prompts):
+                return query, "An instance has no box, and this segmenter draws into boxes."
+            return query, read
         except AnswerError as error:
             return query, error.why
         except ValueError as error:  # a box thinner than any number in the picture's own pixels
