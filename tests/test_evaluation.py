@@ -14,7 +14,7 @@ from pathlib import Path
 import fake_sets
 import numpy as np
 import pytest
-from evaluation_doubles import SCRIPT, TEN, Scripted, sample
+from evaluation_doubles import SCRIPT, TEN, Scripted, answer, sample
 from PIL import Image
 
 from think2seg import __main__ as command_line
@@ -27,6 +27,7 @@ from think2seg.evaluation.contender import Answering, Loaded, SavedMasks, Varian
 from think2seg.evaluation.row import read_rows
 from think2seg.evaluation.study_page import markdown, plot
 from think2seg.prompter import Sampling
+from think2seg.types import Prompt
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = {"dataset": "ten", "commit": "none", "models": None}
@@ -210,6 +211,17 @@ def test_missing_and_odd_masks_are_named(tmp_path) -> None:
     (folder / "07.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     with pytest.raises(DatasetError, match=r"07\.png"):
         run.evaluate(TEN, SavedMasks(folder, TEN), SETTINGS, tmp_path / "out")
+
+
+def test_one_answer_without_a_box_does_not_end_an_evaluation_of_boxes(tmp_path) -> None:
+    pointed = answer(Prompt(None, ((3.0, 3.0), (4.0, 4.0))))
+    run.evaluate(TEN, contender(SCRIPT | {"question 03?": pointed}), SETTINGS, tmp_path / "out")
+    rows = {row.question: row for row in rows_of(tmp_path / "out")}
+    assert "has no box" in rows["question 03?"].why and not rows["question 03?"].count.readable
+    assert len(rows) == 10 and sum(row.why is not None and "box" in row.why for row in rows.values()) == 1
+    points = Answering(Scripted(lambda question, seed: pointed), BASELINES["filled-box"], strategy="points")
+    with pytest.raises(QueryError, match="draws into boxes"):
+        run.evaluate(TEN, points, SETTINGS, tmp_path / "none")
 
 
 # --- reports against each other ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from think2seg.datasets.samples import Sample, read_mask
-from think2seg.errors import AnswerError, DatasetError
+from think2seg.errors import AnswerError, DatasetError, QueryError
 from think2seg.evaluation.row import Row, row_of_error, row_of_mask, row_of_result
 from think2seg.pipeline import Pipeline
 from think2seg.prompter import BatchPrompter, Sampling
@@ -123,10 +123,18 @@ class Answering:
                 prompts = answer.prompts
                 if variant.change is not None:
                     prompts = variant.change(one.sample, query, prompts)
-                result = pipeline.segment(
-                    query, completion, replace(answer, prompts=prompts), sent=variant.sent, negatives=variant.negatives
-                )
-                rows[variant.name].append(row_of_result(one.sample, one.truth, result, seed))
+                try:
+                    result = pipeline.segment(
+                        query, completion, replace(answer, prompts=prompts), sent=variant.sent,
+                        negatives=variant.negatives,
+                    )  # fmt: skip
+                except QueryError as error:  # a baseline draws into boxes
+                    if not pipeline.strategy.box or all(prompt.box is not None for prompt in prompts):
+                        raise  # the strategy has none, and every answer would fail: nothing is scored then
+                    why = AnswerError(f"An instance has no box. {error}", completion.text)
+                    rows[variant.name].append(row_of_error(one.sample, one.truth, completion, why, seed))
+                else:
+                    rows[variant.name].append(row_of_result(one.sample, one.truth, result, seed))
         return rows
 
 
