@@ -88,12 +88,16 @@ class Visit:
         self.page.keyboard.press("Enter")
 
     def phase(self, name: str) -> None:
-        """Wait for a phase, and until what came with it is painted."""
+        """Wait for a phase, and until what came with it is painted. After "done" the page hears once more of the same,
+        and a tip that is open then is closed."""
         try:
             self.page.wait_for_selector(f'.t2s[data-phase="{name}"]:not([aria-busy="true"])', timeout=20_000)
         except playwright.TimeoutError as error:
             status = self.page.text_content("#status .words")
             raise AssertionError(f"{name!r} never came; the status says {status!r}") from error
+        if name == "done":
+            self.settle()
+            self.page.wait_for_selector('.t2s:not([aria-busy="true"])')
 
     def choose(self, dropdown: str, option: str) -> None:
         self.settle()
