@@ -80,14 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _row(name: str, stage: Stage) -> dict[str, Any]:
     """What a row found; what it said if it failed."""
-    before, began = load(), time.monotonic()
+    before = load()
     try:
         outcomes = [one.document() for one in ROWS[name](stage)]
     except Exception as error:  # noqa: BLE001 - told on the page; the other rows go on
         traceback.print_exc()
         return {"error": (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]}
     return {"outcomes": outcomes, "memory": peak_mib(stage.device), "weights": stage.said, "load": before,
-            "machine": machine(stage.device), "seconds": time.monotonic() - began}  # fmt: skip
+            "machine": machine(stage.device)}  # fmt: skip
 
 
 def _apart(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +168,8 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` beside `path` and rename it there, so that nobody ever sees half a file."""
-    partial = path.with_name(path.name + ".partial")
+    """Write `content` beside `path` and rename it there, so that nobody sees half a file, however many write it."""
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     partial.write_bytes(content)
     partial.replace(path)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import io
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from gradio.processing_utils import hash_bytes
 from numpy.typing import NDArray
 from PIL import Image
 
-from think2seg import overlay
+from think2seg import overlay, record
 from think2seg.types import Mask, Size
 
 SHOWN_SIDE = 2048
@@ -110,13 +109,11 @@ def keep(component: Any, data: bytes, name: str) -> str:
     """Write `data` into gradio's cache under a folder named by its content; the path. `component` owns the file, so
     that the cache's cleaning finds it. A file that is there already is replaced whole, never emptied and written again:
     another page may be reading it."""
-    folder = Path(component.GRADIO_CACHE) / hash_bytes(data)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as unfinished:
-        unfinished.write(data)
-    path = str(Path(unfinished.name).replace(folder / name).resolve())
-    component.temp_files.add(path)
-    return path
+    path = Path(component.GRADIO_CACHE).resolve() / hash_bytes(data) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record.write_atomically(path, data)
+    component.temp_files.add(str(path))
+    return str(path)
 
 
 def shown_size(size: Size) -> Size:
