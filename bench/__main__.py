@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -38,13 +37,6 @@ ROWS: dict[str, Callable[[Stage], list[Outcome]]] = {
     "published": answering.published,
     "memory": answering.memory,
     "grpo": start.grpo_step,
-}
-
-# glibc gives memory back and fetches it again at every large tensor, which costs more than the arithmetic
-MALLOC = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**32),
-    "MALLOC_TRIM_THRESHOLD_": str(2**32),
-    "MALLOC_TOP_PAD_": str(2**28),
 }
 
 
@@ -97,7 +89,7 @@ def _apart(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
         command = [sys.executable, "-m", "bench", "--here", "--rows", ",".join(names), "--out", str(out)]
         command += ["--device", options.device, "--prompter", options.prompter]
         command += ["--quick"] if options.quick else []
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | MALLOC)
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode or not out.exists():
             said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
             return {name: {"error": said} for name in names}

@@ -15,7 +15,7 @@ import torch
 
 from bench.measure import Bar, Outcome, paired, resident_mib, timed
 from bench.stage import Stage
-from think2seg import datasets, weights
+from think2seg import datasets, machine
 from think2seg.answer import render
 from think2seg.datasets.samples import Sample
 from think2seg.evaluation.contender import Answering
@@ -52,7 +52,7 @@ def together(stage: Stage) -> list[Outcome]:
         began = time.perf_counter()
         text = _words(stage, Query(image, question))
         written = time.perf_counter()
-        weights.compute_on(weights.processors() - stage.prompter._processors)
+        machine.compute_on(machine.processors() - stage.prompter._processors)
         replay = ReplayPrompter(text, (336, 336))
         completion = replay.complete([Query(image, question)], ASKED)[0]
         found = pipeline.read(Query(image, question), completion).prompts
@@ -61,14 +61,14 @@ def together(stage: Stage) -> list[Outcome]:
         sam.segment(image, found)
         parts["prompter"].append(written - began)
         parts["SAM"].append(time.perf_counter() - ready)
-        weights.compute_on(weights.processors())
+        machine.compute_on(machine.processors())
 
     mine, _ = paired(whole, longer, stage.runs, "wall", stage.device)
     alone = [max(a, b) for a, b in zip(parts["prompter"][1:], parts["SAM"][1:], strict=True)]
-    shares = {"prompter": stage.prompter._processors, "SAM": weights.processors() - stage.prompter._processors}
+    shares = {"prompter": stage.prompter._processors, "SAM": machine.processors() - stage.prompter._processors}
     notes = [
         f"{name} alone {float(np.median(values)):.2f} s"
-        + (f" on {max(1, shares[name])} of {weights.processors()} threads" if stage.device == "cpu" else "")
+        + (f" on {max(1, shares[name])} of {machine.processors()} threads" if stage.device == "cpu" else "")
         for name, values in parts.items()
     ]
     return [
@@ -151,17 +151,17 @@ def _pace(stage: Stage, prompter: TransformersPrompter, said: str, bar: Bar) -> 
             pass
 
     def timed_on(threads: int) -> float:
-        weights.compute_on(threads)
+        machine.compute_on(threads)
         found = statistics.median(timed(alone, "wall", stage.device) for _ in range(stage.runs))
-        weights.compute_on(weights.processors())
+        machine.compute_on(machine.processors())
         return found
 
     mine, theirs = paired(streamed, alone, 2 * stage.runs, "wall", stage.device)
     tokens, seconds = counts["tokens"], float(np.median(mine))
     notes = [f"first word after {1000 * float(np.median(firsts)):.0f} ms, {tokens} tokens in {seconds:.2f} s"]
-    if stage.device == "cpu" and prompter._processors < weights.processors():
+    if stage.device == "cpu" and prompter._processors < machine.processors():
         notes.append(
-            f"streamed, it takes {prompter._processors} of {weights.processors()} threads, the others are SAM's; "
+            f"streamed, it takes {prompter._processors} of {machine.processors()} threads, the others are SAM's; "
             f"against `generate` on as many: {timed_on(prompter._processors) / seconds:.2f}"
         )
     return Outcome(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from think2seg import dialect, models, prompter, weights
+from think2seg import dialect, machine, models, prompter
 from think2seg.errors import ModelError
 from think2seg.spelling import Spelling
 from think2seg.strategy import STRATEGIES
@@ -215,15 +215,15 @@ def test_a_dialect_changes_the_words_and_goes_with_the_completion(tiny_folder) -
 def test_a_thread_that_takes_fewer_processors_leaves_the_others_theirs(monkeypatch) -> None:
     """torch hands the number that was set last to new threads, and to those that have not computed yet."""
     before = torch.get_num_threads()
-    monkeypatch.setattr(weights, "processors", lambda: 2)
+    monkeypatch.setattr(machine, "processors", lambda: 2)
     torch.set_num_threads(2)
     found: dict[str, int] = {}
 
     def alone() -> None:
-        weights.compute_on(1)
+        machine.compute_on(1)
         torch.ones(10**6).sum()
         found["one"] = torch.get_num_threads()
-        found["no more than there are"] = weights.compute_on(9) or torch.get_num_threads()
+        found["no more than there are"] = machine.compute_on(9) or torch.get_num_threads()
 
     try:
         for name, work in (("", alone), ("new", lambda: found.update(new=torch.get_num_threads()))):

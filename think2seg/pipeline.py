@@ -20,7 +20,7 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import Image
 
-from think2seg import images, weights
+from think2seg import images, machine
 from think2seg.answer import PromptClosed, Reader, ThoughtGrew, without_duplicates
 from think2seg.dialect import find_dialect
 from think2seg.errors import QueryError
@@ -144,7 +144,7 @@ class Pipeline:
             at_the_end.callback(pump.close)
             at_the_end.callback(halt.set)  # called first: the prompter ends within a token, and the pump with it
             if writing.processors:
-                sam.submit(weights.compute_on, weights.processors() - writing.processors)
+                sam.submit(machine.compute_on, machine.processors() - writing.processors)
             encoding = sam.submit(self.segmenter.encode, query.image)
             reader = find_dialect(writing.dialect).reader(writing.frame, asked)
             busy: Future[list[Mask]] | None = None  # what the segmenter decodes now: `decoding`
@@ -163,7 +163,7 @@ class Pipeline:
                     writes = False
                     run.written_s = run.seconds()
                     if writing.processors:
-                        sam.submit(weights.compute_on, weights.processors())
+                        sam.submit(machine.compute_on, machine.processors())
                 elif kind == "piece":
                     run.first_token_s = run.seconds() if run.first_token_s is None else run.first_token_s
                     run.text.append(what)

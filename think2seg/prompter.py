@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
-from think2seg import models, weights
+from think2seg import machine, models, weights
 from think2seg.dialect import find_dialect, spoken
 from think2seg.errors import ModelError
 from think2seg.pictures_once import see_once
@@ -120,7 +120,7 @@ class TransformersPrompter:
         self.about = f"{entry.name}, {size} parameters, on {device}, {precision}. {reason}".strip()
         self._processors = 0
         if device == "cpu":  # token by token a small model's work is too little to share
-            self._processors = 1 if dtype == torch.float32 else weights.processors()
+            self._processors = 1 if dtype == torch.float32 else machine.processors()
         self._busy = threading.Lock()
 
     def write(
@@ -229,7 +229,7 @@ class TransformersPrompter:
         spelling = Spelling(self.processor.tokenizer, pieces)
 
         def work() -> None:
-            weights.compute_on(self._processors or weights.processors())
+            machine.compute_on(self._processors or machine.processors())
             try:
                 with self._busy, self._drawing(sampling):
                     if not (stop.is_set() or closed.is_set()):
@@ -341,6 +341,8 @@ def load(name: str = "auto", *, device: str | None = None, dialect: str | None =
         entry, reason = models.find_prompter(name), ""
     entry = spoken(entry, dialect)
     device = device or weights.best_device()
+    if device == "cpu":
+        machine.keep_memory()
     with _loading:
         folder = weights.folder_of(entry)
         key = (str(folder), device, entry.dialect)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from think2seg import models, sam2_encoder, weights
+from think2seg import machine, models, sam2_encoder, weights
 from think2seg.errors import ModelError
 from think2seg.sam2_decoder import Prepared, SharedDecoder
 from think2seg.types import Mask, Prompt
@@ -233,7 +233,9 @@ def load(name: str = "auto", *, device: str | None = None) -> Sam2Segmenter:
     else:
         entry, reason = models.find_segmenter(name), ""
     device = device or weights.best_device()
-    weights.processors()  # asked before any thread takes fewer
+    machine.processors()  # asked before any thread takes fewer
+    if device == "cpu":
+        machine.keep_memory()
     with _loading:
         folder = weights.folder_of(entry)
         key = (entry.name, str(folder / entry.checkpoint), device)

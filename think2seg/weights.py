@@ -4,16 +4,13 @@ Weights are looked for in this order: the folder that was given as the name, the
 environment variable `THINK2SEG_WEIGHTS` (each checkpoint in a sub-folder of its own, or SAM 2 files side by side), the
 hub's cache, and last the hub itself.
 
-It knows where weights are, and not what is in them: it loads no model. torch is asked for the device only, and told
-how many processors a thread may take.
+It knows where weights are, and not what is in them: it loads no model, and asks torch for the device only.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import sys
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -230,37 +227,3 @@ def choose_segmenter() -> tuple[models.SegmenterEntry, str]:
     if can.runs:
         return wanted, f"auto chose SAM 2.1 small: a CUDA GPU is here, {can.why}."
     return models.find_segmenter("nano"), f"auto chose the bundled nano: SAM 2.1 small {can.why}."
-
-
-# --- processors -------------------------------------------------------------------------------------------------------
-
-
-def processors() -> int:
-    """On how many threads torch computes in this process: as many as it had when this was first asked."""
-    return _threads() if "torch" in sys.modules else os.cpu_count() or 1
-
-
-@lru_cache(maxsize=1)
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
-
-
-def compute_on(number: int) -> None:
-    """Let torch take `number` processors, at least one and no more than there are, in the thread that calls this.
-
-    Where models run beside each other, threads that wait for a processor cost more than they bring. Does nothing
-    before torch is loaded.
-    """
-    if "torch" not in sys.modules:
-        return
-    import torch
-
-    everything = processors()
-    torch.set_num_threads(max(1, min(number, everything)))
-    torch.get_num_threads()  # a thread that asks, or computes, for the first time takes the number that was set last
-    # and so would every new thread, whoever set it
-    restoring = threading.Thread(target=torch.set_num_threads, args=(everything,))
-    restoring.start()
-    restoring.join()

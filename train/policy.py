@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig, Trainer
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
-from think2seg import models, weights
+from think2seg import machine, models, weights
 from think2seg.errors import ModelError, QueryError
 from think2seg.pictures_once import see_once
 
@@ -47,6 +47,7 @@ def load(wanted: ModelConfig, *, freeze_vision: bool, share_pictures: bool) -> P
         raise QueryError("Which model is to be trained? Set model_name_or_path: a prompter's name, or a folder.")
     if wanted.load_in_8bit or (wanted.load_in_4bit and not wanted.use_peft):
         raise QueryError("Weights of 4 bits do not learn, and 8 are not supported: use load_in_4bit with use_peft.")
+    machine.keep_memory()
     entry = models.find_prompter(wanted.model_name_or_path)
     folder = weights.folder_of(entry)
     model = _loaded(folder, wanted, get_quantization_config(wanted))

@@ -1,0 +1,53 @@
+"""The machine beneath the models: memory that is let go of is kept, unless somebody else has decided."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, threading
+import torch
+from think2seg import machine
+kept = {keep} and machine.keep_memory()
+def work():
+    for round in range(12):
+        if round == 2:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(12_500_000)
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+faults = []
+work()
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+print(kept, *faults)
+"""
+
+
+def told(keep: bool, **decided: str) -> list[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    environment.pop("GLIBC_TUNABLES", None)
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS.format(keep=keep)], env=environment | decided, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_a_large_tensor_is_not_fetched_from_the_system_again() -> None:
+    """Ten tensors of 50 MB, in the first thread and in another one: pages that the system had to find for them."""
+    kept, first, other = told(True)
+    _not, stock, _thread = told(False)
+    assert kept == "True"
+    assert int(stock) > 10 * 12_000
+    assert int(first) < 2 * 12_500 and int(other) < 2 * 12_500  # fetched once each, if at all
+
+
+def test_who_decided_otherwise_is_heard() -> None:
+    assert told(True, MALLOC_ARENA_MAX="4")[0] == "False"
