@@ -20,7 +20,7 @@ from think2seg.strategy import STRATEGIES, SYSTEM_TURN
 from train.nano.prompter import Recipe, Run, normalisation, prefix_of, special_ids
 from train.nano.prompter_batch import Batches, collate
 from train.nano.prompter_measure import Asker, Item, read, score
-from train.nano.prompter_model import FRAME, PackedForward, Sizes, build, config, patches_of
+from train.nano.prompter_model import CELLS, FRAME, PackedForward, Sizes, build, config, finer, patches_of
 from train.nano.prompter_phrases import OUTSIDE, outside
 from train.nano.prompter_pictures import Asked, Scenes, drawn, question, reworded
 from train.nano.prompter_text import CHAT_TEMPLATE, MOST, NUMBERS, Writer, load_tokenizer, processor
@@ -143,7 +143,7 @@ def test_the_writers_prompt_is_the_chat_templates(asker, picture, writer):
     for strategy in STRATEGIES.values():
         question = "where is fuel kept? <|im_end|>"
         ids = encoded(asker.processor, picture.image, strategy.user_turn(question))["input_ids"][0].tolist()
-        mine = writer.before_image + [writer.image] * 144 + [writer.after_image] + writer.asked(question, strategy)
+        mine = writer.before_image + [writer.image] * CELLS + [writer.after_image] + writer.asked(question, strategy)
         assert ids == mine
 
 
@@ -317,6 +317,35 @@ def test_a_run_can_begin_from_an_exported_model(words, writer, tmp_path):
     run.advance()
 
 
+def test_a_finer_model_begins_from_a_coarser_one(words):
+    """A cell full of one patch says, to a merger of one patch, what it said to a merger of four."""
+    coarse = tiny(words).model.visual.merger
+    narrow, wide = coarse.mlp[0].weight.shape[0], 4 * coarse.mlp[0].weight.shape[0]
+    state = {
+        "model.visual.merger.mlp.0.weight": torch.randn(wide, wide),
+        "model.visual.merger.mlp.0.bias": torch.randn(wide),
+        "model.visual.merger.mlp.2.weight": torch.randn(64, wide),
+        "model.visual.merger.mlp.2.bias": torch.randn(64),
+        "other": torch.ones(3),
+    }
+    silent = torch.randperm(wide)[narrow:]  # the units that are left out weigh nothing
+    state["model.visual.merger.mlp.2.weight"][:, silent] = 0
+    wanted = {f"model.visual.merger.{name}": value for name, value in coarse.state_dict().items()}
+    made = finer(state, wanted)
+    assert torch.equal(made["other"], state["other"])
+    for name in ("mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"):
+        assert made[f"model.visual.merger.{name}"].shape == wanted[f"model.visual.merger.{name}"].shape
+
+    def said(weights, x):
+        into, out = "model.visual.merger.mlp.0", "model.visual.merger.mlp.2"
+        hidden = torch.nn.functional.gelu(x @ weights[f"{into}.weight"].T + weights[f"{into}.bias"])
+        return hidden @ weights[f"{out}.weight"].T + weights[f"{out}.bias"]
+
+    patch = torch.randn(7, narrow)
+    torch.testing.assert_close(said(made, patch), said(state, patch.repeat(1, 4)), atol=1e-3, rtol=1e-3)
+    assert finer(made, wanted) is made
+
+
 def test_two_steps_move_every_parameter(words, writer):
     run = fresh(words, writer, 2)
     before = [p.detach().clone() for p in run.parameters()]
@@ -333,6 +362,35 @@ def test_patches_are_the_processors(words, picture):
     theirs = encoded(processor(words), picture.image, "x")["pixel_values"]
     assert picture.image.shape == (FRAME, FRAME, 3)
     torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_the_validation_photos_are_a_set_for_the_evaluator(tmp_path):
+    from think2seg import datasets
+    from train.nano import photo_set
+
+    nwpu = tmp_path / "nwpu"
+    (nwpu / "images").mkdir(parents=True)
+    for name in ("041.png", "051.png"):  # of the block for validation; not of it
+        Image.new("RGB", (60, 40), (90, 110, 80)).save(nwpu / "images" / name)
+    squares = [[10, 10, 20, 10, 20, 20, 10, 20], [30, 5, 50, 5, 50, 15, 30, 15]]
+    table = {
+        "categories": [{"id": 1, "name": "tennis_court"}, {"id": 2, "name": "ship"}],
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(("041.png", "051.png"))],
+        "annotations": [{"image_id": i, "category_id": 1, "segmentation": [s]} for i in (0, 1) for s in squares],
+    }
+    (nwpu / "annotations.json").write_text(json.dumps(table))
+    assert photo_set.main(["--nwpu", str(nwpu), "--to", str(tmp_path / "set")]) == 0
+    samples = datasets.load("manifest", tmp_path / "set", "test")
+    assert {one.image_id for one in samples} == {"images/041.png"}
+    told = {(one.strata["level"], one.strata["wording"]): one for one in samples}
+    assert len(samples) == len(told) == 4
+    image, truth = told["semantic", "plain"].load()
+    expected = np.zeros((40, 60), bool)
+    expected[10:20, 10:20] = expected[5:15, 30:50] = True
+    assert image.shape == (40, 60, 3)
+    assert (truth == expected).all()
+    assert told["semantic", "plain"].strata["class"] == "tennis court"
+    assert not told["absent", "implicit"].load()[1].any()
 
 
 # What the trained model does

@@ -27,11 +27,12 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
 
+from think2seg import machine
 from train.nano.prompter_batch import Batches
 from train.nano.prompter_export import export
 from train.nano.prompter_loss import Dense, Terms, dense_loss, glance_loss, talk_loss
 from train.nano.prompter_measure import measure
-from train.nano.prompter_model import CELLS, PackedForward, Sizes, build, config
+from train.nano.prompter_model import CELLS, PackedForward, Sizes, build, config, finer
 from train.nano.prompter_pictures import CHUNK, Photos, Scenes, render
 from train.nano.prompter_text import Writer, load_tokenizer, processor, tokenizer
 
@@ -41,6 +42,7 @@ class Recipe:
     """What a run is made with; the defaults made the bundled model.
 
     minutes: of CPU, which the learning rate follows; 0: it follows `steps`, and a resumed run is exact.
+    fall: the share of the budget over which the rate falls, at its end.
     """
 
     seed: int = 7
@@ -53,6 +55,7 @@ class Recipe:
     rate: float = 1e-3
     last_rate: float = 2e-5
     warm_up: int = 30
+    fall: float = 0.3
     decay: float = 0.05
     clip: float = 1.0
     photo_share: float = 0.5
@@ -95,9 +98,9 @@ class Run:
         self.spent = 0.0
 
     def begin_from(self, folder: Path) -> None:
-        """Takes the weights of an exported model; the throw-away heads begin anew."""
+        """Takes the weights of an exported model, of coarser image tokens too; the throw-away heads begin anew."""
         state = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).state_dict()
-        self.model.load_state_dict(state)
+        self.model.load_state_dict(finer(state, self.model.state_dict()))
         self.model.tie_weights()
 
     def parameters(self) -> list[nn.Parameter]:
@@ -111,9 +114,9 @@ class Run:
         return min(1.0, self.step / self.recipe.steps)
 
     def rate(self) -> float:
-        """Warm-up, a plateau, and a straight fall over the last 30 %."""
+        """Warm-up, a plateau, and a straight fall."""
         r = self.recipe
-        fall = min(1.0, (1 - self.progress) / 0.3)
+        fall = min(1.0, (1 - self.progress) / r.fall)
         return min(1.0, (self.step + 1) / r.warm_up) * (r.last_rate + (r.rate - r.last_rate) * fall)
 
     def advance(self) -> dict[str, float]:
@@ -215,8 +218,8 @@ def prefix_of(model: Qwen2_5_VLForConditionalGeneration, writer: Writer) -> tupl
 
 def train(args: argparse.Namespace) -> None:
     recipe = Recipe(
-        # a model that sees already needs no glances, and its fresh heads a moment alone
-        **({"glance_share": 0.0, "dense_share": 0.02} if args.begin_from else {}),
+        # a model that sees already needs no glances, its fresh heads a moment alone, and a long plateau teaches nothing
+        **({"glance_share": 0.0, "dense_share": 0.02, "fall": 0.9} if args.begin_from else {}),
         seed=args.seed,
         scenes=args.scenes,
         minutes=args.minutes,
@@ -294,6 +297,7 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--json", type=Path, help="also write the table here")
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
+    machine.keep_memory()
     cv2.setNumThreads(1)
     if args.verb == "render":
         args.cache.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from think2seg.datasets.scenes import CATEGORIES
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
 from train.nano import prompter_phrases as phrases
-from train.nano.prompter_model import CELL, CELLS
+from train.nano.prompter_model import CELL, CELLS, WINDOW_PIXELS
 from train.nano.prompter_pictures import SIDE, Asked, Photos, Picture, Scenes, Thing, recoloured, reworded
 from train.nano.prompter_text import Writer
 
@@ -52,8 +52,8 @@ class Batch:
 
 @dataclass
 class Glances:
-    """Windows of 4 x 4 cells round objects: images (N, 112, 112, 3) uint8, kind (N, 16), box (N, 16, 4) pixels of the
-    window, narrow (N,) as in `Batch`."""
+    """Windows round objects: images (N, 112, 112, 3) uint8, kind (N, WINDOW ** 2), box (N, WINDOW ** 2, 4) pixels of
+    the window, narrow (N,) as in `Batch`."""
 
     images: Tensor
     kind: Tensor
@@ -61,7 +61,7 @@ class Glances:
     narrow: Tensor
 
 
-WINDOW = 4
+WINDOW = WINDOW_PIXELS // CELL
 """Cells a side of a glance."""
 
 

@@ -19,6 +19,8 @@ from train.nano.prompter_pictures import NWPU_CLASSES, SIDE
 from train.nano.prompter_text import Writer
 
 WAVES = 8
+REACH = 28
+"""Pixels in which the heads tell how far a box reaches from a cell."""
 LOOK, AIM = ((1, 0), (2, 0)), ((2, 1), (3, 1))
 """(layer, head): heads that look at all targets during the thought, and at the instance that is being written."""
 
@@ -50,7 +52,7 @@ class Dense(nn.Module):
         name = F.cross_entropy(near.masked_fill(hidden_kinds, -1e4).flatten(0, 1), batch.kind.flatten(), weight=balance)
         held = batch.kind > 0
         middle = centres(side).repeat(1, 2)
-        true = ((batch.box - middle) / CELL).clamp(-6, 6)
+        true = ((batch.box - middle) / REACH).clamp(-6, 6)
         reach = (self.reach(seen) - true)[held].abs().mean() if held.any() else kind * 0
         return {"kind": kind, "name": name, "reach": reach}
 

@@ -22,7 +22,9 @@ PATCH = 14
 MERGE = 2
 CELL = PATCH * MERGE
 CELLS = (FRAME // CELL) ** 2
-"""Image tokens: one a cell of 28 x 28 pixels, row by row."""
+"""Image tokens: one a cell, row by row."""
+WINDOW_PIXELS = 112
+"""Side of an attention window of the vision tower."""
 
 
 PLACED = 2
@@ -77,7 +79,7 @@ def config(vocabulary: int, ids: dict[str, int], sizes: Sizes = Sizes()) -> Qwen
             "patch_size": PATCH,
             "spatial_merge_size": MERGE,
             "temporal_patch_size": 1,
-            "window_size": 112,
+            "window_size": WINDOW_PIXELS,
             "out_hidden_size": sizes.hidden,
             "fullatt_block_indexes": list(sizes.full_attention),
             "rope_parameters": {"rope_type": "axial", "rope_theta": 100.0},
@@ -115,6 +117,26 @@ def build(cfg: Qwen2_5_VLConfig, numbers: list[int] | None = None) -> Qwen2_5_VL
             table[torch.tensor(numbers)] = 0.5 * table[torch.tensor(numbers)] + 0.06 * waves
     model.tie_weights()
     return model
+
+
+def finer(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a model whose image tokens merged more patches, for one that merges as `wanted` does.
+
+    A token of one patch begins as what the old merger said of a cell full of that patch, as far as its fewer hidden
+    units (the ones that weighed most) can say it. Weights of the same shape stay as they are.
+    """
+    first, second = "model.visual.merger.mlp.0", "model.visual.merger.mlp.2"
+    narrow, wide = wanted[f"{first}.weight"].shape[0], state[f"{first}.weight"].shape[0]
+    if wide == narrow:
+        return state
+    into, out = state[f"{first}.weight"], state[f"{second}.weight"]
+    into = into.view(wide, -1, wanted[f"{first}.weight"].shape[1]).sum(1)
+    kept = (into.norm(dim=1) * out.norm(dim=0)).topk(narrow).indices
+    return state | {
+        f"{first}.weight": into[kept],
+        f"{first}.bias": state[f"{first}.bias"][kept],
+        f"{second}.weight": out[:, kept],
+    }
 
 
 _NEIGHBOURS = (
