@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from think2seg import machine
 from think2seg.sam2_nano import build_nano
 from train.nano import segmenter_data as data
 from train.nano import segmenter_prompts as prompts
@@ -309,6 +310,7 @@ def export(args: argparse.Namespace) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
+    machine.keep_memory()
     cv2.setNumThreads(1)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
