@@ -131,11 +131,12 @@ def test_damaged_weights_are_refused_in_words(tiny_folder, tmp_path) -> None:
         prompter.load(str(tmp_path))
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.03, 60.0])
 @pytest.mark.parametrize("text", ["plain words", "Grüße, 東京, 🚁🛰️ and é", "a\nb\n\n  c", "\ufffd stays"])
-def test_spelling_puts_out_every_character_once(tiny: prompter.TransformersPrompter, text: str) -> None:
+def test_spelling_puts_out_every_character_once(tiny: prompter.TransformersPrompter, text: str, pause: float) -> None:
     """Byte by byte, so that most characters come in parts; none is shown before it is whole."""
     out: queue.Queue = queue.Queue()
-    spelling = Spelling(tiny.processor.tokenizer, out)
+    spelling = Spelling(tiny.processor.tokenizer, out, pause=pause)
     spelling.put(torch.tensor([[1, 2, 3]]))  # the prompt, which is not text
     for token in tiny.processor.tokenizer.encode(text, add_special_tokens=False):
         spelling.put(torch.tensor([token]))
@@ -144,6 +145,8 @@ def test_spelling_puts_out_every_character_once(tiny: prompter.TransformersPromp
     assert "".join(pieces) == text
     if "stays" not in text:
         assert not any("\ufffd" in piece for piece in pieces)
+    if pause == 60.0:
+        assert len(pieces) <= 2  # the first, which waits for nothing, and the rest
 
 
 def test_replay_stops_at_once_and_can_fail() -> None:
