@@ -19,10 +19,10 @@ from transformers.vision_utils import get_vision_position_ids, get_vision_window
 FRAME = 336
 """Width and height in pixels of the square frame that the model sees."""
 PATCH = 14
-MERGE = 2
+MERGE = 1
 CELL = PATCH * MERGE
 CELLS = (FRAME // CELL) ** 2
-"""Image tokens: one a cell, row by row."""
+"""Image tokens: one a cell of 14 x 14 pixels, row by row. A plane in a whole photo is 17 pixels wide."""
 WINDOW_PIXELS = 112
 """Side of an attention window of the vision tower."""
 
