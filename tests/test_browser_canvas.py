@@ -345,7 +345,8 @@ def test_a_replayed_example_and_a_stopped_answer_can_be_edited(canvas: Canvas) -
     canvas.phase("stopped")
     canvas.click(700, 100)
     canvas.answered()
-    assert int(canvas.data("objects")) in (3, 4) and canvas.filled(718, 110) and canvas.filled(120, 145)
+    found = int(canvas.data("objects")) - 1  # two had masks; how many more were written by then is chance
+    assert 2 <= found <= 4 and canvas.filled(718, 110) and canvas.filled(120, 145)
     assert canvas.data("stale") == ""
     canvas.lists("hand")
 
