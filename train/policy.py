@@ -47,7 +47,8 @@ def load(wanted: ModelConfig, *, freeze_vision: bool, share_pictures: bool) -> P
         raise QueryError("Which model is to be trained? Set model_name_or_path: a prompter's name, or a folder.")
     if wanted.load_in_8bit or (wanted.load_in_4bit and not wanted.use_peft):
         raise QueryError("Weights of 4 bits do not learn, and 8 are not supported: use load_in_4bit with use_peft.")
-    machine.keep_memory()
+    if weights.best_device() == "cpu":
+        machine.keep_memory()
     entry = models.find_prompter(wanted.model_name_or_path)
     folder = weights.folder_of(entry)
     model = _loaded(folder, wanted, get_quantization_config(wanted))

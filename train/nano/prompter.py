@@ -39,7 +39,7 @@ from train.nano.prompter_text import Writer, load_tokenizer, processor, tokenize
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run is made with; the defaults made the bundled model.
+    """What a run is made with; the runs that made the bundled model stand in its card.
 
     minutes: of CPU, which the learning rate follows; 0: it follows `steps`, and a resumed run is exact.
     fall: the share of the budget over which the rate falls, at its end.
