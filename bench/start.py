@@ -91,7 +91,12 @@ def grpo_step(stage: Stage) -> list[Outcome]:
         if stage.quick:
             words += ["--limit", "10", "--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1"]
         settings, args, model = read((GrpoSettings, GRPOConfig), words)
-        held = policy.load(model, freeze_vision=settings.freeze_vision, share_pictures=settings.share_pictures)
+        held = policy.load(
+            model,
+            freeze_vision=settings.freeze_vision,
+            share_pictures=settings.share_pictures,
+            share_prompts=settings.share_prompts,
+        )
         trainer = grpo.build(settings, args, held)
         parts: dict[str, list[float]] = {"generate": [], "reward": [], "whole": []}
 

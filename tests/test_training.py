@@ -63,7 +63,9 @@ def one_thread() -> Iterator[None]:
 def built(kind: Any, settings: dict[str, Any], folder: Path, **given: Any) -> tuple[Any, policy.Policy]:
     ours, theirs = (GrpoSettings, GRPOConfig) if kind is grpo else (Settings, SFTConfig)
     own, args, model = read((ours, theirs), command(settings | {"output_dir": folder}))
-    loaded = policy.load(model, freeze_vision=own.freeze_vision, share_pictures=own.share_pictures)
+    loaded = policy.load(
+        model, freeze_vision=own.freeze_vision, share_pictures=own.share_pictures, share_prompts=own.share_prompts
+    )
     return kind.build(own, args, loaded, **given), loaded
 
 
@@ -347,7 +349,7 @@ def refused(settings: dict[str, Any], recipe: Path | None = None) -> str:
     with pytest.raises(QueryError) as caught:
         own, args, model = read((GrpoSettings, GRPOConfig), given)
         grpo.check(own, args)
-        policy.load(model, freeze_vision=False, share_pictures=True)
+        policy.load(model, freeze_vision=False, share_pictures=True, share_prompts=True)
     return str(caught.value)
 
 

@@ -23,6 +23,7 @@ from think2seg import machine, models, weights
 from think2seg.dialect import find_dialect, spoken
 from think2seg.errors import ModelError
 from think2seg.pictures_once import see_once
+from think2seg.shared_prefix import share_prefix
 from think2seg.spelling import Spelling
 from think2seg.strategy import Strategy
 from think2seg.types import Completion, Query, Size
@@ -107,6 +108,7 @@ class TransformersPrompter:
             )
             self.model = self.model.eval().requires_grad_(False).to(device)
             see_once(self.model)
+            share_prefix(self.model)
         except torch.cuda.OutOfMemoryError as error:
             raise ModelError(
                 f"{entry.name!r} does not fit into the GPU's free memory. Close what else uses it, or use 'nano'."

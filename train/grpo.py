@@ -25,6 +25,7 @@ from think2seg import segmenter
 from think2seg.baselines import BASELINES
 from think2seg.errors import ModelError, QueryError, Think2SegError
 from think2seg.pictures_once import see_once
+from think2seg.shared_prefix import share_prefix
 from think2seg.strategy import find_strategy
 from train import policy as policies
 from train import resuming
@@ -70,8 +71,14 @@ def build(settings: GrpoSettings, args: GRPOConfig, policy: Policy, **given: Any
         ],
         **given,
     )
-    if trainer.ref_model is not None and settings.share_pictures:
-        see_once(trainer.accelerator.unwrap_model(trainer.ref_model))
+    if trainer.ref_model is not None:
+        reference = trainer.accelerator.unwrap_model(trainer.ref_model)
+        if settings.share_pictures:
+            see_once(reference)
+        if settings.share_prompts:
+            share_prefix(reference)
+        policies.score_what_is_written(reference)
+    policies.score_what_is_written(trainer.accelerator.unwrap_model(trainer.model))
     return trainer
 
 
@@ -111,7 +118,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     check(settings, args)
     told = asdict(settings) | args.to_dict() | asdict(model) | {"processes": args.world_size}
     resuming.check_same(Path(args.output_dir), told)
-    policy = policies.load(model, freeze_vision=settings.freeze_vision, share_pictures=settings.share_pictures)
+    policy = policies.load(
+        model,
+        freeze_vision=settings.freeze_vision,
+        share_pictures=settings.share_pictures,
+        share_prompts=settings.share_prompts,
+    )
     trainer = build(settings, args, policy)
     resuming.go_on(trainer)
     policies.export(trainer, policy, Path(args.output_dir))

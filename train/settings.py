@@ -39,6 +39,9 @@ class Settings:
     share_pictures: bool = field(
         default=True, metadata={"help": "Let a Qwen2.5-VL tower see a picture once a batch, however often it comes."}
     )
+    share_prompts: bool = field(
+        default=True, metadata={"help": "Let Qwen2.5-VL read what rows of a batch begin with alike once."}
+    )
 
 
 @dataclass

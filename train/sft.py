@@ -60,7 +60,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     resuming.check_saving(args)
     told = asdict(settings) | args.to_dict() | asdict(model) | {"processes": args.world_size}
     resuming.check_same(Path(args.output_dir), told)
-    policy = policies.load(model, freeze_vision=settings.freeze_vision, share_pictures=settings.share_pictures)
+    policy = policies.load(
+        model,
+        freeze_vision=settings.freeze_vision,
+        share_pictures=settings.share_pictures,
+        share_prompts=settings.share_prompts,
+    )
     trainer = build(settings, args, policy)
     resuming.go_on(trainer)
     policies.export(trainer, policy, Path(args.output_dir))
