@@ -25,6 +25,8 @@ WIDEST = 2
 """A group is no longer than so many rows of the batch: attention over what hides from each other costs its square."""
 WORTH = 0.8
 """A batch is laid out anew if no more than this part of its places is left."""
+SEATS = 8
+"""Rows of a group, at most: while they are written each looks past the tokens of all others in its group."""
 GROWS = 64
 """Tokens a row, for which the keys and values of a text in writing find room before they are moved."""
 
@@ -102,7 +104,7 @@ def share_prefix(model: Any) -> None:
         out = stock(
             inputs_embeds=_picked(inputs_embeds.flatten(0, 1), packing.source),
             position_ids=_picked(places.flatten(1).T, packing.source).permute(2, 0, 1),
-            attention_mask={"full_attention": _mask(packing.owner, packing.owner, causal=True)},
+            attention_mask={"full_attention": _mask(packing.owner, packing.owner, inputs_embeds, causal=True)},
             past_key_values=past_key_values,
             use_cache=cached,
             **rest,
@@ -135,7 +137,8 @@ def pack(embeds: Tensor, places: Tensor, mask: Tensor | None) -> Packing | None:
             alike = _alike(embeds, places, (i, start), (leader, first), most)
             common = min(shared[g], alike)
             left = sum(spans[m][1] - spans[m][0] - common for m in [*members[g], i])
-            if alike >= LEAST * max(end - start, last - first) and common + left <= WIDEST * length:
+            fits = len(members[g]) < SEATS and common + left <= WIDEST * length
+            if fits and alike >= LEAST * max(end - start, last - first):
                 members[g].append(i)
                 shared[g] = common
                 break
@@ -203,14 +206,17 @@ def _picked(flat: Tensor, places: Tensor) -> Tensor:
     return flat.index_select(0, places.flatten()).unflatten(0, places.shape)
 
 
-def _mask(asks: Tensor, owner: Tensor, *, causal: bool) -> Tensor:
-    """(n, 1, Q, N), true where a token of one of the seats `asks` (n, Q) may look at a place."""
+def _mask(asks: Tensor, owner: Tensor, embeds: Tensor, *, causal: bool) -> Tensor:
+    """(n, 1, Q, N), what is added to attention's scores: 0 where a token of one of the seats `asks` (n, Q) may look at
+    a place, else minus infinity. In attention's own precision: of truths it would make such numbers in every layer."""
     import torch
 
     seen = (owner[:, None] == COMMON) | (owner[:, None] == asks[..., None])
     if causal:
         seen &= torch.ones(asks.shape[1], owner.shape[1], dtype=torch.bool, device=owner.device).tril()
-    return seen[:, None]
+    kind = embeds.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else embeds.dtype
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, -torch.inf)[:, None]
 
 
 # --- while a text is written ------------------------------------------------------------------------------------------
@@ -255,7 +261,7 @@ class _Written:
         out = stock(
             inputs_embeds=_picked(embeds[:, 0], row),
             position_ids=_picked(positions[-3:, :, 0].T, row).permute(2, 0, 1),
-            attention_mask={"full_attention": _mask(seats, self.owner, causal=False)},
+            attention_mask={"full_attention": _mask(seats, self.owner, embeds, causal=False)},
             past_key_values=cache,
             use_cache=True,
             **rest,
