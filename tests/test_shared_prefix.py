@@ -66,7 +66,8 @@ def test_logits_are_those_of_every_row_alone_for_half_the_tokens(nano, either, q
 
 
 @pytest.mark.parametrize("queries", [PICTURE_S_QUESTIONS, GROUPS], ids=["questions", "groups"])
-def test_gradients_add_up(nano, either, queries) -> None:
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "checkpointed"])
+def test_gradients_add_up(nano, either, queries, checkpointing) -> None:
     inputs = nano._inputs(queries, ASKED)
     counts = inputs["attention_mask"].bool()
     learning = dict(nano.model.named_parameters())
@@ -74,10 +75,13 @@ def test_gradients_add_up(nano, either, queries) -> None:
     def gradients() -> dict[str, torch.Tensor]:
         try:
             nano.model.requires_grad_(True).zero_grad()
+            if checkpointing:
+                nano.model.train().gradient_checkpointing_enable()
             nano.model(**inputs).logits[counts].log_softmax(-1)[:, 7].mean().backward()
             return {name: parameter.grad.clone() for name, parameter in learning.items()}
         finally:
-            nano.model.requires_grad_(False).zero_grad(set_to_none=True)
+            nano.model.gradient_checkpointing_disable()
+            nano.model.eval().requires_grad_(False).zero_grad(set_to_none=True)
 
     stock, shared, _read, _shared = either(gradients)
     assert stock.keys() == shared.keys() == learning.keys()

@@ -155,6 +155,37 @@ def test_pictures_that_come_often_are_encoded_once_and_nothing_else_changes(tmp_
         assert torch.allclose(gradients_once[name], gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max())), name
 
 
+def test_only_what_was_written_is_scored_and_scores_the_same(tmp_path) -> None:
+    trainer, loaded = built(grpo, GRPO | LORA | {"save_strategy": "no"}, tmp_path)
+    row = trainer.train_dataset[0]
+    turns = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "the ships"}]}]
+    text = loaded.processor.apply_chat_template(turns, tokenize=False)
+    asked = loaded.processor(text=[text] * 2, images=[row["image"]] * 2, return_tensors="pt")
+    written = torch.arange(40, 60).repeat(2, 1)
+    ids = torch.cat([asked["input_ids"], written], dim=1)
+    labels = ids.clone()
+    labels[:, :-20] = -100
+    given = {
+        "input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels, "fused_lm_head": True,
+        "pixel_values": asked["pixel_values"], "image_grid_thw": asked["image_grid_thw"],
+        "mm_token_type_ids": torch.nn.functional.pad(asked["mm_token_type_ids"], (0, 20)),
+    }  # fmt: skip
+    base = trainer.model.get_base_model()
+    ours = trainer.model(**given)
+    ours.log_probs.sum().backward()
+    gradients = {n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.grad is not None}
+    trainer.model.zero_grad()
+    base.forward = base.forward.__wrapped__
+    trl_s = trainer.model(**given)
+    trl_s.log_probs.sum().backward()
+    assert ours.log_probs.shape == (2, 20) and trl_s.log_probs.shape == (2, ids.shape[1] - 1)
+    assert torch.allclose(ours.log_probs, trl_s.log_probs[:, -20:], atol=1e-5)
+    assert torch.allclose(ours.entropy, trl_s.entropy[:, -20:], atol=1e-5)
+    for name, parameter in trainer.model.named_parameters():
+        if parameter.grad is not None:
+            assert torch.allclose(gradients[name], parameter.grad, rtol=1e-3, atol=1e-4), name
+
+
 # --- killed, and started again ----------------------------------------------------------------------------------------
 
 
