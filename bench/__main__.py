@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import answering, page, sam, start
+from bench import answering, group, page, sam, start
 from bench.measure import Outcome, load, machine, peak_mib
 from bench.stage import Stage
 
@@ -36,6 +36,7 @@ ROWS: dict[str, Callable[[Stage], list[Outcome]]] = {
     "pace": answering.pace,
     "published": answering.published,
     "memory": answering.memory,
+    "group": group.group,
     "grpo": start.grpo_step,
 }
 

@@ -128,12 +128,47 @@ class Clocked:
         self.seconds.append(time.perf_counter() - began)
 
 
+class Scheduled:
+    """What became of the time in which a model wrote: by answer the seconds on a processor, waiting for one, and asleep
+    (for the interpreter's lock, above all). Of Linux's own books; elsewhere nothing is noted."""
+
+    def __init__(self, model: Any) -> None:
+        self.answers: list[tuple[float, float, float]] = []
+        self._model, self._generate = model, model.generate
+        if Path("/proc/thread-self/schedstat").exists():
+            model.generate = self._noted
+
+    def _noted(self, *given: Any, **named: Any) -> Any:
+        began, (ran, waited) = time.perf_counter(), self._read()
+        try:
+            return self._generate(*given, **named)
+        finally:
+            seconds, (ran_by_now, waited_by_now) = time.perf_counter() - began, self._read()
+            run, wait = ran_by_now - ran, waited_by_now - waited
+            self.answers.append((run, wait, max(seconds - run - wait, 0.0)))
+
+    def _read(self) -> tuple[float, float]:
+        run, wait, _slices = Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()
+        return int(run) / 1e9, int(wait) / 1e9
+
+    def told(self, said: str, which: slice) -> str:
+        run, wait, asleep = np.median(np.array(self.answers[which]), axis=0)
+        return f"{said}: {run:.2f} s on a processor, {wait:.2f} waiting for one, {asleep:.2f} asleep"
+
+    def close(self) -> None:
+        self._model.generate = self._generate
+
+
 def streaming(stage: Stage) -> list[Outcome]:
     """The writing of an answer on the page, against the same in the same pipeline without one."""
     question = "all vehicles and buildings"
     on_page, alone, sizes, images = [], [], [], 0
     clocked = Clocked(stage.prompter)
-    with _site(stage, ("nano",), clocked) as (address, picture), _tab(address, picture) as (page, traffic):
+    with (
+        closing(Scheduled(stage.prompter.model)) as scheduled,
+        _site(stage, ("nano",), clocked) as (address, picture),
+        _tab(address, picture) as (page, traffic),
+    ):
         pipeline = Pipeline(clocked, stage.sam("nano"))
         image = np.asarray(Image.open(picture).convert("RGB"))
         page.fill("#question textarea", question)
@@ -158,9 +193,13 @@ def streaming(stage: Stage) -> list[Outcome]:
         f"{len(sizes) / stage.runs:.0f} pieces an answer, {np.median(sizes):.0f} bytes each (median; the largest, the "
         f"result, {max(sizes):,}); the picture was sent again {images} times"
     )
+    notes = [note]
+    if scheduled.answers:
+        notes += [scheduled.told("the model's thread on the page", slice(2, None, 2))]
+        notes += [scheduled.told("without it", slice(3, None, 2))]
     return [
         Outcome("streaming to the page", "the same generation without a page", Bar("at most", 1.05), tuple(on_page),
-                tuple(alone), notes=(note,), figures={"bytes an update": float(np.median(sizes))})
+                tuple(alone), notes=tuple(notes), figures={"bytes an update": float(np.median(sizes))})
     ]  # fmt: skip
 
 
