@@ -203,7 +203,7 @@ def _alike(embeds: Tensor, places: Tensor, one: tuple[int, int], other: tuple[in
 
 
 def _picked(flat: Tensor, places: Tensor) -> Tensor:
-    return flat.index_select(0, places.flatten()).unflatten(0, places.shape)
+    return flat.index_select(0, places.flatten()).view(*places.shape, -1)
 
 
 def _mask(asks: Tensor, owner: Tensor, embeds: Tensor, *, causal: bool) -> Tensor:
