@@ -94,7 +94,8 @@ def placed(report: Path) -> list[tuple[float, float]]:
         raise QueryError(f"{report} is no evaluation: {error}. Give the folder that `evaluate --out` wrote.") from error
     if told["dataset"] != "scenes":
         raise QueryError(f"{report} is an evaluation on {told['dataset']!r}; the true boxes of scenes alone are known.")
-    drawn = datasets.load("scenes", None, told["split"], questions=told.get("questions") or "one")
+    asks, limit = told.get("questions") or "one", told.get("limit")
+    drawn = datasets.load("scenes", None, told["split"], questions=asks, limit=limit)
     asked = {sample.id: sample for sample in drawn}
     strategy, rng = find_strategy("box"), np.random.default_rng(0)
     found = []
