@@ -32,12 +32,13 @@ ROOMS: dict[str, set[str]] = {
     "machine": set(),
     "prompter": {"types", "errors", "answer", "strategy", "dialect", "models", "weights", "machine"},
     "tiles": {"types", "errors", "strategy", "answer", "dialect", "prompter"},
+    "agreement": {"types", "errors", "strategy", "dialect", "prompter"},
     "baselines": {"types", "errors"},
     "segmenter": {"types", "errors", "models", "weights", "machine"},
     "zoom": {"types", "errors", "segmenter"},
     "pipeline": {
         "types", "errors", "strategy", "answer", "dialect", "images", "overlay", "metrics", "record", "models",
-        "weights", "machine", "prompter", "tiles", "segmenter", "zoom",
+        "weights", "machine", "prompter", "tiles", "agreement", "segmenter", "zoom",
     },
     "compare": {
         "types", "errors", "strategy", "images", "overlay", "metrics", "datasets", "prompter", "segmenter", "pipeline",
@@ -55,8 +56,8 @@ ROOMS: dict[str, set[str]] = {
     },
     "__main__": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",
-        "weights", "datasets", "prompter", "tiles", "segmenter", "zoom", "baselines", "pipeline", "compare",
-        "consistency", "evaluation",
+        "weights", "datasets", "prompter", "tiles", "agreement", "segmenter", "zoom", "baselines", "pipeline",
+        "compare", "consistency", "evaluation",
     },
     "__init__": {"errors", "pipeline", "types"},
 }  # fmt: skip
@@ -90,6 +91,7 @@ OUTSIDE: dict[str, set[str]] = {
     "machine": {"torch"},
     "prompter": {"torch", "transformers", "PIL", "safetensors"},
     "tiles": set(),
+    "agreement": {"numpy"},
     "zoom": {"numpy"},
     "segmenter": {"torch", "sam2", "numpy", "cv2", "safetensors"},
     "pipeline": {"numpy", "PIL"},

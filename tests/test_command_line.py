@@ -55,7 +55,7 @@ def says(monkeypatch: pytest.MonkeyPatch):
 
     def set_text(text: str) -> None:
         def load(prompter="auto", segmenter="auto", **options):
-            line = {name: value for name, value in options.items() if name not in ("tiles", "zoom")}
+            line = {name: value for name, value in options.items() if name not in ("tiles", "zoom", "agree")}
             return Pipeline(ReplayPrompter(text, (80, 50)), Squares(), **line)
 
         monkeypatch.setattr(pipeline, "load", load)

@@ -100,13 +100,17 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def closer_options(parser: argparse.ArgumentParser) -> None:
-    """--tiles and --zoom, which every command that asks a model has."""
+    """--tiles, --zoom and --agree, which every command that asks a model has."""
     parser.add_argument(
         "--tiles", type=_positive, default=1, metavar="N", help="ask about N x N overlapping tiles too (default: 1, no)"
     )
     parser.add_argument(
         "--zoom", type=float, metavar="F", help="segment a crop of F sides round each box (default: the whole picture)"
     )
+    parser.add_argument(
+        "--agree", type=int, default=0, metavar="N",
+        help="draw N answers more, and take the one that the others agree with most (default: 0, no)",
+    )  # fmt: skip
 
 
 def _where(text: str) -> tuple[str, tuple[str, ...]]:
@@ -284,18 +288,21 @@ def _samples(options: argparse.Namespace) -> tuple[Sample, ...]:
 
 
 def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[BatchPrompter, dict[str, Any]]:
-    from think2seg import models, tiles, weights, zoom
+    from think2seg import agreement, models, tiles, weights, zoom
     from think2seg import prompter as prompters
     from think2seg.dialect import spoken
 
     tiles.check(options.tiles)
     zoom.check(options.zoom)
+    agreement.check(options.agree)
     name = options.prompter
     found = weights.choose_prompter()[0] if name == "auto" else models.find_prompter(name)
     entry = spoken(found, options.dialect)
     opened = prompters.load(name, device=_device(options, processes), dialect=options.dialect)
     closer = {"tiles": options.tiles} if options.tiles > 1 else {}
-    return tiles.tiled(opened, options.tiles), weights.identity(entry) | {"dialect": entry.dialect} | closer
+    closer |= {"agree": options.agree} if options.agree else {}
+    asked = agreement.agreed(tiles.tiled(opened, options.tiles), options.agree)
+    return asked, weights.identity(entry) | {"dialect": entry.dialect} | closer
 
 
 def _segmenter(name: str, device: str | None, factor: float | None) -> tuple[Segmenter, dict[str, Any]]:

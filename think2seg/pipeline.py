@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from think2seg import images, machine
+from think2seg.agreement import agreed
+from think2seg.agreement import check as check_agreement
 from think2seg.answer import PromptClosed, Reader, ThoughtGrew, without_duplicates
 from think2seg.dialect import find_dialect
 from think2seg.errors import QueryError
@@ -321,11 +323,14 @@ def load(
     device: str | None = None,
     tiles: int = 1,
     zoom: float | None = None,
+    agree: int = 0,
 ) -> Pipeline:
     """A pipeline of named models: `load("nano", "nano")` runs anywhere; `auto` takes the best that can run here.
 
     tiles: above 1, the prompter is also asked about so many tiles a side (`tiles.Tiled`). zoom: the segmenter sees a
-    crop of so many sides of each box (`zoom.Zoomed`) instead of the whole picture. Raises `ModelError`, `QueryError`.
+    crop of so many sides of each box (`zoom.Zoomed`) instead of the whole picture. agree: above 0, the prompter draws
+    so many answers more, and the one that the others agree with most counts (`agreement.Agreed`). Raises `ModelError`,
+    `QueryError`.
     """
     from think2seg import models
     from think2seg import prompter as prompters
@@ -334,11 +339,12 @@ def load(
     asked = find_strategy(strategy)
     check_tiles(tiles)
     check_zoom(zoom)
+    check_agreement(agree)
     for name, find in ((prompter, models.find_prompter), (segmenter, models.find_segmenter)):
         if name != "auto":
             find(name)  # a name that is not known should not cost the other's loading
     return Pipeline(
-        tiled(prompters.load(prompter, device=device), tiles),
+        agreed(tiled(prompters.load(prompter, device=device), tiles), agree),
         zoomed(segmenters.load(segmenter, device=device), zoom),
         strategy=asked,
         negatives=negatives,
