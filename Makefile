@@ -35,7 +35,7 @@ $(VENV)/.ready-test: requirements-test.txt requirements-train.txt $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	touch $@
 
-# Every claim of speed, measured: some twenty minutes on a quiet machine, QUICK=1 about two. Writes BENCHMARKS.md
+# Every claim of speed, measured: under twenty minutes on a quiet machine, QUICK=1 under two. Writes BENCHMARKS.md
 # (QUICK=1: BENCHMARKS.quick.md, which is not kept). DEVICE=cuda runs the same on a GPU.
 DEVICE ?= cpu
 bench: $(VENV)/.ready-test

@@ -121,16 +121,16 @@ def _characters_a_second(stage: Stage) -> float:
 
 def pace(stage: Stage) -> list[Outcome]:
     """The prompter's tokens a second as the pipeline streams them, against the model's `generate` alone."""
-    return [_pace(stage, stage.prompter, stage.prompter_name, Bar("at least", 0.95))]
+    return [_pace(stage, stage.prompter, stage.prompter_name, Bar("at least", 0.95), 2 * stage.runs)]
 
 
 def published(stage: Stage) -> list[Outcome]:
     """The same for the published 3B configuration in bfloat16; on a CPU it is cut to two layers a tower."""
     said = "the 3B configuration, bfloat16" + (", two layers a tower" if stage.device == "cpu" else "")
-    return [_pace(stage, stage.published, said, Bar("reported"))]
+    return [_pace(stage, stage.published, said, Bar("reported"), stage.runs)]
 
 
-def _pace(stage: Stage, prompter: TransformersPrompter, said: str, bar: Bar) -> Outcome:
+def _pace(stage: Stage, prompter: TransformersPrompter, said: str, bar: Bar, runs: int) -> Outcome:
     query = Query(stage.picture(800), "all vehicles and buildings")
     inputs = prompter._inputs([query], ASKED)
     settings = prompter._settings(None)
@@ -156,7 +156,7 @@ def _pace(stage: Stage, prompter: TransformersPrompter, said: str, bar: Bar) -> 
         machine.compute_on(machine.processors())
         return found
 
-    mine, theirs = paired(streamed, alone, 2 * stage.runs, "wall", stage.device)
+    mine, theirs = paired(streamed, alone, runs, "wall", stage.device)
     tokens, seconds = counts["tokens"], float(np.median(mine))
     notes = [f"first word after {1000 * float(np.median(firsts)):.0f} ms, {tokens} tokens in {seconds:.2f} s"]
     if stage.device == "cpu" and prompter._processors < machine.processors():
@@ -173,7 +173,7 @@ def _pace(stage: Stage, prompter: TransformersPrompter, said: str, bar: Bar) -> 
 def evaluation(stage: Stage) -> list[Outcome]:
     """Seconds a question of `evaluate`, against asking and segmenting one question after the other: with a question a
     picture, and with all questions of each, as most sets have several."""
-    number = 4 if stage.quick else 32
+    number = 2 if stage.quick else 24
     return [
         _evaluation(stage, datasets.load("scenes", None, "val", limit=number), "one question a picture"),
         _evaluation(

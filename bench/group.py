@@ -35,19 +35,19 @@ def group(stage: Stage) -> list[Outcome]:
     """The shared beginning against the stock forward: a batch's forward and backward, and eight samples of a vote."""
     prompter, asked = stage.prompter, find_strategy("box+2")
     model = prompter.model
-    answers = 2 if stage.quick else ANSWERS
-    queries = [Query(stage.picture(1000 + k), words) for k, words in enumerate(QUESTIONS) for _ in range(answers)]
+    asking, answers, tokens = (QUESTIONS[:1], 2, 20) if stage.quick else (QUESTIONS, ANSWERS, TOKENS)
+    queries = [Query(stage.picture(1000 + k), words) for k, words in enumerate(asking) for _ in range(answers)]
     given = dict(prompter._inputs(queries, asked))
     generator = torch.Generator().manual_seed(0)
-    written = torch.randint(40, 3000, (len(queries), TOKENS), generator=generator).to(model.device)
+    written = torch.randint(40, 3000, (len(queries), tokens), generator=generator).to(model.device)
     for name, more in (("input_ids", written), ("attention_mask", torch.ones_like(written))):
         given[name] = torch.cat([given[name], more.to(given[name].dtype)], dim=1)
     if "mm_token_type_ids" in given:
-        given["mm_token_type_ids"] = torch.nn.functional.pad(given["mm_token_type_ids"], (0, TOKENS))
+        given["mm_token_type_ids"] = torch.nn.functional.pad(given["mm_token_type_ids"], (0, tokens))
     found: dict[str, torch.Tensor] = {}
 
     def learn(name: str) -> None:
-        logits = model(**given, use_cache=False, logits_to_keep=TOKENS + 1).logits[:, :-1].float()
+        logits = model(**given, use_cache=False, logits_to_keep=tokens + 1).logits[:, :-1].float()
         scores = logits.log_softmax(-1).gather(2, written[..., None])
         scores.mean().backward()
         found[name] = scores.detach()
@@ -73,7 +73,7 @@ def group(stage: Stage) -> list[Outcome]:
 
     same = float(np.mean([a == b for a, b in zip(write(), stock_write(), strict=True)]))
     my_writing, their_writing = paired(write, stock_write, stage.runs, "wall", stage.device)
-    batch = f"{len(QUESTIONS)} x {answers} answers of {TOKENS} tokens"
+    batch = f"{len(asking)} x {answers} answers of {tokens} tokens"
     return [
         Outcome(
             f"learning from {batch}, {stage.prompter_name}: forward and backward",
