@@ -47,8 +47,8 @@ class Recipe:
     coarse: float = 0.58
     coarse_size: int = 256
     coarse_batch: int = 4
-    fine_batch: int = 2
-    per_crop: int = 6
+    fine_batch: int = 4
+    per_crop: int = 4
     share_scenes: float = 0.25
     share_collage: float = 0.2
     ema: float = 0.998
@@ -95,6 +95,24 @@ def resize_model(model: Any, size: int) -> None:
     encoder.mask_input_size = (size // 4, size // 4)
 
 
+def grown(state: dict[str, Tensor], fresh: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights `state` of a smaller model for one that has more: blocks at the end of the trunk, whose residual
+    branches begin at 0, and a third upscaling, which begins by repeating cells. So the masks stay as they were.
+
+    Errors: `ValueError` where `state` has weights that `fresh` has no place for.
+    """
+    if lost := state.keys() - fresh.keys():
+        raise ValueError(f"The model to begin from has weights that this one has no place for: {sorted(lost)[:3]}.")
+    depth = max(int(key.split(".")[3]) for key in state if key.startswith("image_encoder.trunk.blocks."))
+    out = {key: state.get(key, value).clone() for key, value in fresh.items()}
+    for key in out:
+        parts = key.split(".")
+        new = key.startswith("image_encoder.trunk.blocks.") and int(parts[3]) > depth
+        if new and parts[4:6] in (["attn", "proj"], ["mlp", "layers"]) and parts[4:7] != ["mlp", "layers", "0"]:
+            out[key].zero_()
+    return out
+
+
 def make_batch(
     streams: list[data.Stream], shares: list[float], rng: np.random.Generator, count: int, size: int
 ) -> Batch:
@@ -133,8 +151,7 @@ def forward(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         repeat_image=False,
         high_res_features=features[:2],
     )
-    logits = F.interpolate(logits.float(), scale_factor=2, mode="bilinear", align_corners=False)
-    return logits, iou.float()[:, 0]
+    return logits.float(), iou.float()[:, 0]
 
 
 def loss_of(logits: Tensor, iou: Tensor, truth: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -185,9 +202,10 @@ class Run:
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def begin_from(self, assets: Path) -> None:
-        """Takes the weights of an exported segmenter."""
+        """Takes the weights of an exported segmenter, of a shallower or coarser one too: what that lacks begins as
+        nothing (`grown`)."""
         state = load_file(str(assets / "model.safetensors"))
-        self.model.load_state_dict({key: value.float() for key, value in state.items()})
+        self.model.load_state_dict(grown({key: value.float() for key, value in state.items()}, self.model.state_dict()))
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     @property
@@ -259,7 +277,12 @@ class Run:
 def train(args: argparse.Namespace) -> None:
     """Train for `--minutes` of CPU time on one thread, saving every three minutes and at the end."""
     recipe = Recipe(
-        lr=args.lr, coarse=0.0 if args.begin_from else Recipe.coarse, share_scenes=args.share_scenes, seed=args.seed
+        lr=args.lr,
+        coarse=args.coarse,
+        share_scenes=args.share_scenes,
+        fine_batch=args.crops,
+        per_crop=args.per_crop,
+        seed=args.seed,
     )
     run = Run(recipe, args.out, args.minutes)
     if args.begin_from:
@@ -321,8 +344,11 @@ def main() -> None:
     one.add_argument("--scene-size", type=int, default=336)
     one.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, outside the repository")
     one.add_argument("--minutes", type=float, default=49, help="of CPU, not on the wall")
-    one.add_argument("--begin-from", type=Path, help="an exported segmenter to go on from, at 512 pixels throughout")
+    one.add_argument("--begin-from", type=Path, help="an exported segmenter to go on from")
     one.add_argument("--lr", type=float, default=Recipe.lr)
+    one.add_argument("--coarse", type=float, default=Recipe.coarse, help="share of the time at 256 pixels")
+    one.add_argument("--crops", type=int, default=Recipe.fine_batch, help="a step, at 512 pixels")
+    one.add_argument("--per-crop", type=int, default=Recipe.per_crop, help="objects that are asked for in a crop")
     one.add_argument("--share-scenes", type=float, default=Recipe.share_scenes)
     one.add_argument("--seed", type=int, default=Recipe.seed)
     one.add_argument("--fresh", action="store_true", help="ignore a checkpoint in --out")
