@@ -174,11 +174,14 @@ def evaluation(stage: Stage) -> list[Outcome]:
     """Seconds a question of `evaluate`, against asking and segmenting one question after the other: with a question a
     picture, and with all questions of each, as most sets have several."""
     number = 2 if stage.quick else 24
+    alone = _evaluation(stage, datasets.load("scenes", None, "val", limit=number), "one question a picture")
+    if stage.quick:
+        return [alone]
     return [
-        _evaluation(stage, datasets.load("scenes", None, "val", limit=number), "one question a picture"),
+        alone,
         _evaluation(
             stage,
-            datasets.load("scenes", None, "val", questions="all", limit=max(2, number // 6))[:number],
+            datasets.load("scenes", None, "val", questions="all", limit=number // 6)[:number],
             "all questions of a picture",
         ),
     ]
