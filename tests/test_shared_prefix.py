@@ -89,7 +89,7 @@ def test_gradients_add_up(nano, either, queries, checkpointing) -> None:
         assert torch.allclose(shared[name], gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max())), name
 
 
-@pytest.mark.parametrize("sampling", [None, Sampling(0.8, seed=5)], ids=["greedy", "drawn"])
+@pytest.mark.parametrize("sampling", [None, Sampling(1.6, seed=5)], ids=["greedy", "drawn"])
 @pytest.mark.parametrize("queries", [PICTURE_S_QUESTIONS, GROUPS], ids=["questions", "groups"])
 def test_texts_are_the_same_and_a_beginning_is_kept_once(nano, either, queries, sampling) -> None:
     def texts() -> list[str]:
@@ -98,7 +98,7 @@ def test_texts_are_the_same_and_a_beginning_is_kept_once(nano, either, queries, 
     stock, shared, read, read_shared = either(texts)
     assert shared == stock and len(read) == len(read_shared) > 30
     if sampling is not None and queries is GROUPS:
-        assert len(set(shared[:3])) > 1  # the rows of a group go ways of their own
+        assert len(set(shared[:3])) > 1  # hot enough for the rows of a group to go ways of their own
 
 
 def test_pictures_that_differ_are_read_as_ever(nano, either) -> None:
