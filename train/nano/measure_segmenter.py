@@ -3,9 +3,9 @@
     python -m train.nano.measure_segmenter --assets assets/nano-segmenter --nwpu DIR --aerial-real DIR --json OUT.json
 
 Sets: NWPU's validation blocks, connected components of aerial-real's masks (never trained on, never selected on), and
-procedural scenes 0-199. Prompts: the truth's box and two points inside (the deepest pixel and a random one), either
-alone, and the box with every edge off by up to 10 % of its side. Beside every number stand what the same box gives
-without a model: filled, and an ellipse in it. It does not know training.
+procedural scenes from seed 0 on, by class too. Prompts: the truth's box and two points inside (the deepest pixel and
+a random one), either alone, and the box with every edge off by up to 10 % of its side. Beside every number stand what
+the same box gives without a model: filled, and an ellipse in it. It does not know training.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor
 from think2seg.sam2_nano import build_nano, prepare
 from train.nano import segmenter_data as data
 
-SCENES = range(200)
 MIN_PIXELS = 20
 """Smaller objects, in pixels of the source image, are left out."""
 STRATA = (("under 1 %", 0.0, 0.01), ("1-3 %", 0.01, 0.03), ("over 3 %", 0.03, 1.01))
@@ -39,11 +38,12 @@ _ZOOM = 2.0  # the zoomed crop's side, in sides of the box
 
 @dataclass(frozen=True)
 class Picture:
-    """image (H, W, 3) uint8 RGB, masks (H, W) bool each, and where it is from, for messages and seeds."""
+    """image (H, W, 3) uint8 RGB, masks (H, W) bool each, where it is from, and the masks' classes where known."""
 
     name: str
     image: NDArray[np.uint8]
     masks: list[NDArray[np.bool_]]
+    classes: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,13 @@ def aerial_real(folder: Path, from_nwpu: bool) -> Iterator[Picture]:
         yield Picture(name, np.ascontiguousarray(bgr[..., ::-1]), list(masks.values()))
 
 
-def scenes(size: int = 336) -> Iterator[Picture]:
+def scenes(count: int, size: int = 336) -> Iterator[Picture]:
     from think2seg.datasets.scenes import scene
 
-    for seed in SCENES:
+    for seed in range(count):
         drawn = scene(seed, size)
-        yield Picture(str(seed), drawn.image, [thing.mask for thing in drawn.objects])
+        things = drawn.objects
+        yield Picture(str(seed), drawn.image, [thing.mask for thing in things], [thing.category for thing in things])
 
 
 def ask(rng: np.random.Generator, masks: list[NDArray[np.bool_]]) -> Asked:
@@ -152,13 +153,14 @@ def baselines(box: NDArray[np.float32], shape: tuple[int, int]) -> dict[str, NDA
     return {"the box, filled": np.maximum(abs(u), abs(v)) <= 1, "an ellipse in it": u * u + v * v <= 1}
 
 
-def measure(predictor: SAM2ImagePredictor, pictures: Iterator[Picture], zoom: bool) -> list[dict[str, float]]:
-    """One row an object: its share of the image, the IoU of every column, the score of the first."""
-    rows: list[dict[str, float]] = []
+def measure(predictor: SAM2ImagePredictor, pictures: Iterator[Picture], zoom: bool) -> list[dict[str, Any]]:
+    """One row an object: its share of the image, the IoU of every column, the score of the first; its class."""
+    rows: list[dict[str, Any]] = []
     for number, picture in enumerate(pictures):
-        masks = [mask for mask in picture.masks if np.count_nonzero(mask) >= MIN_PIXELS]
-        for start in range(0, len(masks), 16):
-            truth = masks[start : start + 16]
+        large = [k for k, mask in enumerate(picture.masks) if np.count_nonzero(mask) >= MIN_PIXELS]
+        for start in range(0, len(large), 16):
+            chosen = large[start : start + 16]
+            truth = [picture.masks[k] for k in chosen]
             asked = ask(np.random.default_rng([number, start]), truth)
             predictor.set_image(picture.image)
             found = {
@@ -168,25 +170,30 @@ def measure(predictor: SAM2ImagePredictor, pictures: Iterator[Picture], zoom: bo
                 "points alone": segment(predictor, None, asked.points),
             }
             for k, mask in enumerate(truth):
-                row = {name: iou(got[k], mask) for name, (got, _) in found.items()}
+                row: dict[str, Any] = {name: iou(got[k], mask) for name, (got, _) in found.items()}
                 row |= {name: iou(got, mask) for name, got in baselines(asked.boxes[k], mask.shape).items()}
                 if zoom:
                     got = zoomed(predictor, picture, asked.boxes[k], asked.points[k])
                     row["zoomed in, box and points"] = iou(got, mask)
                 row["share"] = float(mask.mean())
                 row["score"] = float(found["box and points"][1][k])
+                row["class"] = picture.classes[chosen[k]] if picture.classes else None
                 rows.append(row)
     return rows
 
 
-def summarise(rows: list[dict[str, float]]) -> dict[str, Any]:
-    """Means of the columns over all objects and over the strata; how well the score follows the IoU."""
+def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means of the columns over all objects and over the strata; the first column's by class; how well the score
+    follows the IoU."""
     table: dict[str, Any] = {}
     for name, low, high in (("all", 0.0, 1.01), *STRATA):
         chosen = [row for row in rows if low <= row["share"] < high]
         if chosen:
             means = {c: round(float(np.mean([r[c] for r in chosen])), 3) for c in COLUMNS if c in chosen[0]}
             table[name] = {"objects": len(chosen), **means}
+    classes = sorted({row["class"] for row in rows if row["class"]})
+    by_class = {c: float(np.mean([row["box and points"] for row in rows if row["class"] == c])) for c in classes}
+    table["by class"] = {c: round(value, 3) for c, value in sorted(by_class.items(), key=lambda item: item[1])}
     scores = np.array([row["score"] for row in rows])
     truth = np.array([row["box and points"] for row in rows])
     table["score"] = {
@@ -201,7 +208,7 @@ def markdown(name: str, table: dict[str, Any]) -> str:
     columns = [c for c in COLUMNS if c in table["all"]]
     lines = [f"| {name} | objects | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
     for stratum, values in table.items():
-        if stratum != "score":
+        if stratum not in ("score", "by class"):
             cells = " | ".join(f"{values[c]:.2f}" for c in columns)
             lines.append(f"| {stratum} | {values['objects']} | {cells} |")
     score = table["score"]
@@ -209,6 +216,8 @@ def markdown(name: str, table: dict[str, Any]) -> str:
         f"\nScore of the first column: mean {score['mean']}, mean error {score['mean error']}, "
         f"correlation with the IoU {score['correlation']}.\n"
     )
+    if table["by class"]:
+        lines.append("By class: " + ", ".join(f"{c} {value:.2f}" for c, value in table["by class"].items()) + ".\n")
     return "\n".join(lines)
 
 
@@ -234,7 +243,7 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, default=Path("assets/nano-segmenter"))
     parser.add_argument("--nwpu", type=Path, help="folder of NWPU VHR-10")
     parser.add_argument("--aerial-real", type=Path, help="folder with manifest.jsonl, images/ and masks/")
-    parser.add_argument("--scenes", action="store_true", help="measure on the procedural scenes 0-199")
+    parser.add_argument("--scenes", type=int, nargs="?", const=200, default=0, help="so many procedural scenes (200)")
     parser.add_argument("--zoom", action="store_true", help="also encode a crop around every box (slow)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the tables here too")
@@ -249,7 +258,7 @@ def main() -> None:
     if args.nwpu:
         sets["NWPU validation"] = nwpu(args.nwpu)
     if args.scenes:
-        sets["procedural scenes"] = scenes()
+        sets["procedural scenes"] = scenes(args.scenes)
     if not sets:
         parser.error("nothing to measure on; give --nwpu, --aerial-real or --scenes.")
     tables = {}

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.nano.prompter_words import WORDS
-
 EXPLICIT = (
     "{s}",
     "{p}",
@@ -237,7 +235,7 @@ SPATIAL = {
         "Mark the most northerly {s}.",
         "of all {p}, the one furthest up",
     ),
-    "bottom": (
+    "bottommost": (
         "the bottommost {s}",
         "the {s} nearest the bottom of the image",
         "the lowest {s} in the image",
@@ -275,7 +273,7 @@ SPATIAL = {
         "of all {p}, the largest one",
         "no {s} is larger than this one",
     ),
-    "left": (
+    "in the left half": (
         "the {p} in the left half",
         "the {p} on the left side",
         "all {p} left of the middle",
@@ -294,7 +292,7 @@ SPATIAL = {
         "Mark only the {p} in the western half.",
         "left half: {p}",
     ),
-    "right": (
+    "in the right half": (
         "the {p} in the right half",
         "the {p} on the right side",
         "all {p} right of the middle",
@@ -313,7 +311,7 @@ SPATIAL = {
         "Mark only the {p} in the eastern half.",
         "right half: {p}",
     ),
-    "top": (
+    "in the upper half": (
         "the {p} in the upper half",
         "the {p} at the top",
         "all {p} above the middle",
@@ -332,7 +330,7 @@ SPATIAL = {
         "Mark only the {p} in the northern half.",
         "upper half: {p}",
     ),
-    "low": (
+    "in the lower half": (
         "the {p} in the lower half",
         "the {p} at the bottom",
         "all {p} below the middle",
@@ -351,17 +349,108 @@ SPATIAL = {
         "Mark only the {p} in the southern half.",
         "lower half: {p}",
     ),
-}
-SPATIAL_REASONS = {
-    "leftmost": "furthest to the left",
-    "rightmost": "furthest to the right",
-    "topmost": "nearest the top",
-    "bottom": "nearest the bottom",
-    "largest": "largest",
-    "left": "in the left half",
-    "right": "in the right half",
-    "top": "in the upper half",
-    "low": "in the lower half",
+    "smallest": (
+        "the smallest {s}",
+        "the littlest {s}",
+        "Which {s} is the smallest?",
+        "the {s} with the smallest area",
+        "the {s} that takes up the least space",
+        "the {s} that fills fewest pixels",
+        "the {s} of the least size",
+        "Which {s} is smaller than the others?",
+        "Which of the {p} is the smallest?",
+        "Which {s} takes up the least room in the image?",
+        "Show me the smallest {s}.",
+        "Mark the smallest {s} in the picture.",
+        "of all {p}, the smallest one",
+        "no {s} is smaller than this one",
+        "the minute one among the {p}",
+        "the most compact {s}",
+    ),
+    "central": (
+        "the {s} in the middle",
+        "the {s} in the very centre of the picture",
+        "the {s} at the heart of the image",
+        "the middlemost {s}",
+        "the {s} that lies most centrally",
+        "Which {s} is the most central?",
+        "Which {s} comes closest to the centre of the frame?",
+        "Which {s} lies in the middle of everything?",
+        "Show me the {s} in the middle of the photo.",
+        "Mark the {s} with the least distance to the centre.",
+        "of all {p}, the one nearest to the centre",
+        "the {s} furthest from all four edges",
+        "the {s} right in the centre",
+        "the centremost of the {p}",
+    ),
+    "in the upper left": (
+        "the {p} in the top left corner",
+        "the {p} in the upper left quarter",
+        "every {s} in the top left",
+        "all {p} in the northwest",
+        "the {p} in the northwestern part of the image",
+        "the northwestern {p}",
+        "each {s} in the top-left quadrant",
+        "{p} in the upper left-hand part of the picture",
+        "Which {p} are in the top left corner?",
+        "Which {p} lie northwest of the centre?",
+        "Show me the {p} at the top, on the left.",
+        "Mark only the {p} in the upper left part.",
+        "top left: {p}",
+        "any {s} that is both in the upper and in the left half",
+        "the {p} towards the top left",
+    ),
+    "in the upper right": (
+        "the {p} in the top right corner",
+        "the {p} in the upper right quarter",
+        "every {s} in the top right",
+        "all {p} in the northeast",
+        "the {p} in the northeastern part of the image",
+        "the northeastern {p}",
+        "each {s} in the top-right quadrant",
+        "{p} in the upper right-hand part of the picture",
+        "Which {p} are in the top right corner?",
+        "Which {p} lie northeast of the centre?",
+        "Show me the {p} at the top, on the right.",
+        "Mark only the {p} in the upper right part.",
+        "top right: {p}",
+        "any {s} that is both in the upper and in the right half",
+        "the {p} towards the top right",
+    ),
+    "in the lower left": (
+        "the {p} in the bottom left corner",
+        "the {p} in the lower left quarter",
+        "every {s} in the bottom left",
+        "all {p} in the southwest",
+        "the {p} in the southwestern part of the image",
+        "the southwestern {p}",
+        "each {s} in the bottom-left quadrant",
+        "{p} in the lower left-hand part of the picture",
+        "Which {p} are in the bottom left corner?",
+        "Which {p} lie southwest of the centre?",
+        "Show me the {p} at the bottom, on the left.",
+        "Mark only the {p} in the lower left part.",
+        "bottom left: {p}",
+        "any {s} that is both in the lower and in the left half",
+        "the {p} towards the bottom left",
+    ),
+    "in the lower right": (
+        "the {p} in the bottom right corner",
+        "the {p} in the lower right quarter",
+        "every {s} in the bottom right",
+        "all {p} in the southeast",
+        "the {p} in the southeastern part of the image",
+        "the southeastern {p}",
+        "each {s} in the bottom-right quadrant",
+        "{p} in the lower right-hand part of the picture",
+        "Which {p} are in the bottom right corner?",
+        "Which {p} lie southeast of the centre?",
+        "Show me the {p} at the bottom, on the right.",
+        "Mark only the {p} in the lower right part.",
+        "bottom right: {p}",
+        "any {s} that is both in the lower and in the right half",
+        "the {p} towards the bottom right",
+    ),
 }
 
 OUTSIDE = tuple(
@@ -621,6 +710,116 @@ OUTSIDE_IMPLICIT = (
     "where the avalanche came down",
     "Which comet has the longest tail?",
 )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.replace("\n", " ").split("|"))
+
+
+_LEADS = _lines(
+    """
+    ok: | now | next: | hi, | hello, | task: | query: | question: | for this image: | in this photograph, |
+    look at the picture: | dear assistant, | quick one: | first, | here, | so, | well, | one more thing: |
+    for the survey, | for our report, | as an analyst I ask: | from the air: | on this tile, | within the frame,
+    """
+)
+_ASKS = _lines(
+    """
+    show | show us | bring up | find | find me | get | get me | give us | fetch | return | output | report | list |
+    name | mark | mark for me | mask | mask out | outline | box | put boxes on | put a polygon round | draw |
+    draw in | paint | colour in | shade | fill in | cut out | crop to | isolate | single out | annotate | map |
+    digitise | vectorise | flag | tick | check for | look for | look out for | search for | scan for | hunt for |
+    go through the picture for | seek | discover | detect | recognise | indicate | point to | point me to |
+    direct me to | reveal | display | present | tell me where to find | tell me about | say where I would find |
+    explain where to see | describe the place of | where might I find | where could I find |
+    where would one look for | where do I find | where have they put | whereabouts are | where exactly are |
+    in which spots are | is it true that there are | do we have | have we got | are we looking at | can one see |
+    can you make out | can you pick out | could you find | would you mark | will you show | may I see | let me see |
+    let us have | I want | I would like | I should like to see | I need | we need | we want | my colleague wants |
+    my boss asks for | the client needs | the city needs a map of | I am interested in | I am curious about |
+    I wonder about | I can not find | I have lost | we are after | I am after | this is about | produce a mask of |
+    make a layer of | make a map of | build a mask from | create polygons for | generate masks of |
+    compute the area of | measure | survey | inspect | examine | study | track | follow | notice | identify |
+    determine | establish the position of | give coordinates of | extract | pull out | take out | separate out |
+    distinguish | classify as foreground | label as one | select | choose | pick | keep | concentrate on | focus on |
+    zoom in on | limit yourself to | restrict the mask to | nothing other than | see
+    """
+)
+_ONES = _lines(
+    """
+    {p} | the {p} | all {p} | all the {p} | all of the {p} | any {p} | every {s} | each {s} | each of the {p} |
+    some {p} | any {s} | a {s} | the {s} | these {p} | those {p} | whatever {p} there are | what looks like {p} |
+    what seem to be {p} | things that are {p} | anything that is a {s} | whatever is a {s} | whichever {p} you see |
+    objects of the class {s} | the class {s} | the category {s} | the {s} class | one or more {p} |
+    all instances of {s} | {s} instances | {p} of any size | {p} large or small | {p} and only {p} |
+    everything you would call a {s} | each individual {s} | {p}, every last one | the complete set of {p} |
+    the whole lot of {p} | pixels of {p} | regions with {p} | areas of {p} | the extent of {p} |
+    the footprint of each {s} | the shape of every {s} | the boundary of the {p} | places with a {s} |
+    the spots where there are {p} | the visible {p} | {p} (all) | {p} such as one sees from a plane
+    """
+)
+_PLACES = _lines(
+    """
+    in this picture | in the picture | in this photo | in the image | in this image | in the scene | in the frame |
+    in the tile | in view | in sight | on the map | on the ground | on this aerial photo | down there | down below |
+    below us | around here | over there | here | there | anywhere | somewhere here | in the area shown |
+    in this area | in this place | in this neighbourhood | within the borders of the photo | from above |
+    seen from the sky | as seen by the satellite | as the drone sees them | from a bird's eye view | at this moment |
+    in the shot
+    """
+)
+_TAILS = _lines(
+    """
+    please | thanks | thank you | for me | for us | for a map | for the report | if there are any | if any |
+    if you can | and nothing else | and mark them | and outline them | and show them | with boxes | as masks |
+    as a layer | as exactly as you can | as well as possible | carefully | quickly | now | one by one |
+    one after the other | so that I can measure them | so we can check | will you | okay | would be great |
+    would help | is what I want | is what we look for | is my question | are wanted | should be marked |
+    have to be found | must be outlined
+    """
+)
+_TALLIES = _lines(
+    """
+    count | please count | count up | let us count | could you count | how many are the | the number of | number of |
+    tell me the number of | what is the number of | what number of | give a count of | a head count of |
+    the count of | count, then mark, | estimate how many there are of the | say how many there are of the |
+    the exact number of | how numerous are the | the quantity of | count and outline | I want a count of |
+    we need to count | keep count of
+    """
+)
+
+
+def composed(rng: np.random.Generator, counting: bool = False) -> str:
+    """A form of a question by name, put together from its parts: {s} and {p} are the name's places."""
+
+    def one(pool: tuple[str, ...]) -> str:
+        return pool[int(rng.integers(len(pool)))]
+
+    parts = [one(_LEADS)] if rng.random() < 0.12 else []
+    if counting:
+        parts += [one(_TALLIES), "{p}"]
+    else:
+        parts += [one(_ASKS)] if rng.random() < 0.75 else []
+        parts.append(one(_ONES))
+    parts += [one(_PLACES)] if rng.random() < 0.35 else []
+    parts += [one(_TAILS)] if rng.random() < 0.25 else []
+    return " ".join(parts) + ("", "", ".", "?")[int(rng.integers(4))]
+
+
+def loosened(rng: np.random.Generator, text: str) -> str:
+    """A sentence said carelessly: a word in eight is left out, or a place or a tail is added. It keeps three words."""
+    words = text.split()
+    kept = [w for w in words if rng.random() >= 0.12]
+    if len(kept) >= 3:
+        words = kept
+    for pool, share in ((_PLACES, 0.15), (_TAILS, 0.1)):
+        if rng.random() < share:
+            words = [*words[:-1], words[-1].rstrip(".?!"), pool[int(rng.integers(len(pool)))]]
+    if rng.random() < 0.1:
+        words.insert(0, _LEADS[int(rng.integers(len(_LEADS)))])
+    return " ".join(words)
+
+
 _SYLLABLES = (
     "ba",
     "ko",
@@ -653,26 +852,10 @@ def outside(rng: np.random.Generator) -> str:
     """A question whose answer no picture here holds: an outside thing, an odd request, or a made-up word."""
     roll = rng.random()
     if roll < 0.22:
-        return str(rng.choice(OUTSIDE_IMPLICIT))
+        text = str(rng.choice(OUTSIDE_IMPLICIT))
+        return loosened(rng, text) if rng.random() < 0.4 else text
     word = "".join(rng.choice(_SYLLABLES, int(rng.integers(2, 5)))) if roll < 0.3 else str(rng.choice(OUTSIDE))
     many = word + ("es" if word.endswith(("s", "sh", "ch", "x")) else "s")
-    form = str(rng.choice(EXPLICIT if rng.random() < 0.8 else COUNTING))
+    counting = rng.random() >= 0.8
+    form = composed(rng, counting) if rng.random() < 0.5 else str(rng.choice(COUNTING if counting else EXPLICIT))
     return form.format(s=word, p=many)
-
-
-def worded(rng: np.random.Generator, form: str, category: str) -> str:
-    """`form` with one of the category's names; the first two names are the commonest."""
-    names = WORDS[category].names
-    pick = int(rng.integers(len(names))) if rng.random() < 0.6 else 0
-    singular, plural = names[pick]
-    text = form.format(s=singular, p=plural)
-    roll = rng.random()
-    if roll < 0.15:
-        text = text[:1].upper() + text[1:]
-    elif roll < 0.3:
-        text = text.lower()
-    if rng.random() < 0.1 and text[-1] not in ".?!":
-        text += "."
-    elif rng.random() < 0.1:
-        text = text.rstrip(".?")
-    return text

@@ -22,6 +22,7 @@ from think2seg.datasets.scene_questions import SceneObject, relations
 from think2seg.datasets.scenes import CATEGORIES, Phrasings, scene
 from train.nano import prompter_phrases as phrases
 from train.nano.prompter_model import CELL, FRAME
+from train.nano.prompter_words import WORDS
 
 SIDE = FRAME // CELL
 NWPU_CLASSES = CATEGORIES[:10]
@@ -350,22 +351,26 @@ def question(
 ) -> Asked:
     """A question about a category, in the scenes' wordings for training or in this folder's own; never in a
     wording that the scenes hold out."""
-    own = category in phrases.WORDS and rng.random() < 0.55
-    if kind == "implicit":
-        pool: tuple[str, ...] = split(IMPLICIT[category], False)
-        if own:
-            pool = phrases.WORDS[category].implicit
+    own = category in WORDS and rng.random() < 0.65
+    if kind == "spatial":
+        own = own and relation in phrases.SPATIAL
+        pool = phrases.SPATIAL[relation] if own else split(SPATIAL[relation], False)
+    elif kind == "implicit":
+        pool = WORDS[category].implicit if own else split(IMPLICIT[category], False)
     elif kind == "explicit":
-        pool = split(EXPLICIT_ONE if len(targets) == 1 and rng.random() < 0.5 else EXPLICIT, False)
-        if own:
-            pool = phrases.EXPLICIT
-    elif kind == "counting":
-        pool = phrases.COUNTING if own else split(COUNTING, False)
+        given = EXPLICIT_ONE if len(targets) == 1 and rng.random() < 0.5 else EXPLICIT
+        pool = phrases.EXPLICIT if own else split(given, False)
     else:
-        pool = split(SPATIAL[relation], False)
-    pool = tuple(p for p in pool if p.format_map(_Blank()).strip(" ?.!").lower() not in _HELD_BLANK)
+        pool = phrases.COUNTING if own else split(COUNTING, False)
+    pool = tuple(p for p in pool if not _held(p))
     form = pool[int(rng.integers(len(pool)))]
-    names = NAMES[category] if not own else phrases.WORDS[category].names
+    if own and kind in ("explicit", "counting") and rng.random() < 0.5:
+        form = phrases.composed(rng, kind == "counting")
+    elif own and kind == "implicit" and rng.random() < 0.4:
+        form = phrases.loosened(rng, form)
+    if _held(form):
+        form = pool[int(rng.integers(len(pool)))]
+    names = NAMES[category] if not own else WORDS[category].names
     one, many = names[0 if rng.random() < 0.5 else int(rng.integers(len(names)))]
     text = form.format(one=one, many=many, n=many if several else one, s=one, p=many)
     roll = rng.random()
@@ -378,19 +383,29 @@ def question(
         kind, REASONS[category]
     )
     if kind == "spatial":
-        where = relation if relation.startswith("in the") else ""
-        reasons = f"only {plural} {where} are wanted" if where else f"of the {plural}, only the {relation} is wanted"
+        reasons = _wanted(plural, relation)
     return Asked(text, kind, category, targets, reasons, relation)
 
 
 def reworded(one: Asked, rng: np.random.Generator) -> Asked:
-    """Half of the time a scene's question in other words, as photographs are asked about; a place or a superlative
-    stays as the scene has it. The answer is the same."""
-    if one.category not in phrases.WORDS or one.kind == "spatial" or rng.random() < 0.5:
+    """Two times of three a scene's question in other words, as photographs are asked about; "nearest the ..." stays
+    as the scene has it. The answer is the same."""
+    if one.category not in WORDS or rng.random() < 1 / 3:
         return one
+    plural = NAMES[one.category][0][1]
+    relation = next((r for r in phrases.SPATIAL if one.reasons == _wanted(plural, r)), "")
     forms = ("explicit", "implicit", "counting")
-    form = one.kind if one.kind in forms else forms[int(rng.integers(len(forms)))]
-    return replace(question(rng, form, one.category, one.targets, "", len(one.targets) > 1), kind=one.kind)
+    form = "spatial" if relation else one.kind if one.kind in forms else forms[int(rng.integers(len(forms)))]
+    if one.kind == "spatial" and not relation:
+        return one
+    return replace(question(rng, form, one.category, one.targets, relation, len(one.targets) > 1), kind=one.kind)
+
+
+def _wanted(plural: str, relation: str) -> str:
+    """Why a place or a superlative picks what it picks, as the scenes say it."""
+    if relation.startswith("in the"):
+        return f"only {plural} {relation} are wanted"
+    return f"of the {plural}, only the {'most ' * (relation == 'central')}{relation} is wanted"
 
 
 class _Blank(dict[str, str]):
@@ -399,6 +414,11 @@ class _Blank(dict[str, str]):
 
 
 _HELD_BLANK = {text.format_map(_Blank()) for text in _HELD}
+
+
+def _held(form: str) -> bool:
+    """Whether the scenes hold this form out of the training."""
+    return form.format_map(_Blank()).strip(" ?.!").lower() in _HELD_BLANK
 
 
 def recoloured(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -23,6 +23,7 @@ from think2seg.strategy import STRATEGIES, SYSTEM_TURN, Strategy
 from train.nano import prompter_phrases as phrases
 from train.nano.prompter_model import FRAME, MERGE, PATCH
 from train.nano.prompter_pictures import Asked, Thing
+from train.nano.prompter_words import WORDS
 
 VOCABULARY = 3072
 NUMBERS = 1000
@@ -110,7 +111,7 @@ def corpus() -> Iterator[str]:
         for text in split(IMPLICIT[category], False):
             yield from [text] * 8
         yield from [f" since {REASONS[category]}."] * 100
-    for words in phrases.WORDS.values():
+    for words in WORDS.values():
         for one, many in words.names:
             for form in (*phrases.EXPLICIT, *phrases.COUNTING):
                 yield form.format(s=one, p=many)
