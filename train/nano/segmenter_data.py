@@ -184,7 +184,8 @@ class RealCrops:
 
 
 class SceneCrops:
-    """Crops of procedural scenes; `images` (N, S, S, 3) uint8, `labels` (N, S, S) uint8, 0 where no object is."""
+    """Procedural scenes, seven in ten whole, else crops of them; `images` (N, S, S, 3) uint8, `labels` (N, S, S)
+    uint8, 0 where no object is."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.uint8], per_crop: int) -> None:
         self.images, self.labels, self.per_crop = images, labels, per_crop
@@ -194,9 +195,10 @@ class SceneCrops:
             index = int(rng.integers(len(self.images)))
             image, labels = self.images[index], self.labels[index]
             side = float(len(labels))
-            span = side if rng.random() < 0.4 else side * rng.uniform(0.25, 0.9)
+            whole = (len(labels), len(labels)) if rng.random() < 0.7 else None
+            span = side if whole else side * rng.uniform(0.25, 0.9)
             centre = side / 2 + rng.uniform(-0.5, 0.5, 2) * (side - span)
-            matrix = _affine(rng, (float(centre[0]), float(centre[1])), float(span), size, None)
+            matrix = _affine(rng, (float(centre[0]), float(centre[1])), float(span), size, whole)
             masks = []
             for label in rng.permutation(np.unique(labels)):
                 if label == 0:
