@@ -55,7 +55,9 @@ def says(monkeypatch: pytest.MonkeyPatch):
 
     def set_text(text: str) -> None:
         def load(prompter="auto", segmenter="auto", **options):
-            line = {name: value for name, value in options.items() if name not in ("tiles", "zoom", "agree")}
+            line = {
+                name: value for name, value in options.items() if name not in ("tiles", "tiles_from", "zoom", "agree")
+            }
             return Pipeline(ReplayPrompter(text, (80, 50)), Squares(), **line)
 
         monkeypatch.setattr(pipeline, "load", load)

@@ -127,6 +127,30 @@ def test_an_object_comes_once_however_often_it_is_seen(box, why) -> None:
     assert close(found, box), why
 
 
+@pytest.mark.parametrize("run", [asked, lambda p, i: streamed(p, i)[1]])
+def test_tiles_wait_for_what_the_whole_picture_shows(run) -> None:
+    small, large = (310, 220, 319, 228), (20, 20, 60, 60)
+    for boxes, least, views_asked, found in (
+        ((small,), 0, 5, 1),
+        ((small,), 1, 1, 0),
+        ((small, large), 1, 5, 2),
+        ((small, large), 2, 1, 1),
+        ((), 1, 1, 0),
+    ):
+        eye = Eye()
+        answer = run(Tiled(eye, 2, least), picture(*boxes))
+        assert (eye.asked, len(answer.prompts)) == (views_asked, found), (boxes, least)
+    eye = Eye(unreadable=[0])  # what is not known does not keep tiles away
+    assert len(run(Tiled(eye, 2, 1), picture(small)).prompts) == 1 and eye.asked == 5
+
+
+def test_in_a_batch_tiles_wait_question_by_question() -> None:
+    eye = Eye()
+    queries = [Query(picture(*boxes), "?") for boxes in ((), ((20, 20, 60, 60),), ((310, 220, 319, 228),))]
+    found = [len(parse(c.text, c.frame).prompts) for c in Tiled(eye, 2, 1).complete(queries, BOX)]
+    assert found == [0, 1, 0] and eye.asked == 3 + 4
+
+
 def test_neighbours_stay_apart() -> None:
     boxes = [(20 * k, 20 * j, 20 * k + 14, 20 * j + 14) for k in range(4) for j in range(3)]
     found = asked(Tiled(Eye(), 2), picture(*boxes)).prompts
@@ -248,6 +272,12 @@ def test_stop_and_deadline_end_it_between_views() -> None:
     assert eye.asked == 1 and len(parse("".join(text), writing.frame).prompts) == 1
     writing = Tiled(eye, 4).write(Query(picture(), "?"), BOX, stop=threading.Event(), deadline=0.0)
     assert parse("".join(writing.pieces), writing.frame).nothing_here and eye.asked == 2
+
+
+@pytest.mark.parametrize(("side", "least"), [(1, 1), (2, -1), (2, 10_000)])
+def test_other_numbers_of_objects_are_refused(side, least) -> None:
+    with pytest.raises(QueryError, match="in the whole picture, where"):
+        tiled(Eye(), side, least)
 
 
 @pytest.mark.parametrize("side", [0, -1, 5])

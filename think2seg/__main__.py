@@ -95,7 +95,7 @@ def _segment(options: argparse.Namespace) -> int:
     picture = images.load(options.image)  # before any model: a bad file should not cost a minute
     line = pipeline.load(
         options.prompter, options.segmenter, strategy=options.strategy, negatives=options.negatives,
-        tiles=options.tiles, zoom=options.zoom, agree=options.agree,
+        tiles=options.tiles, tiles_from=options.tiles_from, zoom=options.zoom, agree=options.agree,
     )  # fmt: skip
     _say(f"prompter: {line.prompter.about}\nsegmenter: {line.segmenter.about}\n")
     models = tuple(

@@ -100,10 +100,14 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def closer_options(parser: argparse.ArgumentParser) -> None:
-    """--tiles, --zoom and --agree, which every command that asks a model has."""
+    """--tiles, --tiles-from, --zoom and --agree, which every command that asks a model has."""
     parser.add_argument(
         "--tiles", type=_positive, default=1, metavar="N", help="ask about N x N overlapping tiles too (default: 1, no)"
     )
+    parser.add_argument(
+        "--tiles-from", type=int, default=0, metavar="K",
+        help="tiles only where the whole picture shows K objects or more (default: 0, always)",
+    )  # fmt: skip
     parser.add_argument(
         "--zoom", type=float, metavar="F", help="segment a crop of F sides round each box (default: the whole picture)"
     )
@@ -292,7 +296,7 @@ def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[BatchP
     from think2seg import prompter as prompters
     from think2seg.dialect import spoken
 
-    tiles.check(options.tiles)
+    tiles.check(options.tiles, options.tiles_from)
     zoom.check(options.zoom)
     agreement.check(options.agree)
     name = options.prompter
@@ -300,8 +304,9 @@ def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[BatchP
     entry = spoken(found, options.dialect)
     opened = prompters.load(name, device=_device(options, processes), dialect=options.dialect)
     closer = {"tiles": options.tiles} if options.tiles > 1 else {}
+    closer |= {"tiles_from": options.tiles_from} if options.tiles_from else {}
     closer |= {"agree": options.agree} if options.agree else {}
-    asked = agreement.agreed(tiles.tiled(opened, options.tiles), options.agree)
+    asked = agreement.agreed(tiles.tiled(opened, options.tiles, options.tiles_from), options.agree)
     return asked, weights.identity(entry) | {"dialect": entry.dialect} | closer
 
 

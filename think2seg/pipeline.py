@@ -322,29 +322,30 @@ def load(
     deadline_s: float = 300.0,
     device: str | None = None,
     tiles: int = 1,
+    tiles_from: int = 0,
     zoom: float | None = None,
     agree: int = 0,
 ) -> Pipeline:
     """A pipeline of named models: `load("nano", "nano")` runs anywhere; `auto` takes the best that can run here.
 
-    tiles: above 1, the prompter is also asked about so many tiles a side (`tiles.Tiled`). zoom: the segmenter sees a
-    crop of so many sides of each box (`zoom.Zoomed`) instead of the whole picture. agree: above 0, the prompter draws
-    so many answers more, and the one that the others agree with most counts (`agreement.Agreed`). Raises `ModelError`,
-    `QueryError`.
+    tiles: above 1, the prompter is also asked about so many tiles a side (`tiles.Tiled`), tiles_from: only where the
+    whole picture shows so many objects. zoom: the segmenter sees a crop of so many sides of each box (`zoom.Zoomed`)
+    instead of the whole picture. agree: above 0, the prompter draws so many answers more, and the one that the others
+    agree with most counts (`agreement.Agreed`). Raises `ModelError`, `QueryError`.
     """
     from think2seg import models
     from think2seg import prompter as prompters
     from think2seg import segmenter as segmenters
 
     asked = find_strategy(strategy)
-    check_tiles(tiles)
+    check_tiles(tiles, tiles_from)
     check_zoom(zoom)
     check_agreement(agree)
     for name, find in ((prompter, models.find_prompter), (segmenter, models.find_segmenter)):
         if name != "auto":
             find(name)  # a name that is not known should not cost the other's loading
     return Pipeline(
-        agreed(tiled(prompters.load(prompter, device=device), tiles), agree),
+        agreed(tiled(prompters.load(prompter, device=device), tiles, tiles_from), agree),
         zoomed(segmenters.load(segmenter, device=device), zoom),
         strategy=asked,
         negatives=negatives,

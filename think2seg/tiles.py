@@ -6,8 +6,8 @@ that everything behind a prompter (reading, streaming, scoring) is as ever. The 
 words stand in its thought.
 
 It fits questions about all objects of a kind. Of superlatives ("the largest") and counts a tile knows nothing, and each
-tile is one more chance of a false alarm; what that costs stands in docs/evaluation.md. It does not know models or
-segmenters.
+tile is one more chance of a false alarm; what that costs stands in docs/evaluation.md. So tiles can be kept for where
+the whole picture already shows so many objects. It does not know models or segmenters.
 """
 
 from __future__ import annotations
@@ -137,28 +137,36 @@ def _same(a: Prompt, b: Prompt, size: Size) -> bool:
     return any(abs(p[0] - q[0]) <= reach and abs(p[1] - q[1]) <= reach for p in a.positive for q in b.positive)
 
 
-def check(side: int) -> None:
-    """Raises `QueryError` for a number of tiles a side that is not offered; 1 is none."""
+def check(side: int, least: int = 0) -> None:
+    """Raises `QueryError` for tiles a side that are not offered (1 is none), and for `least` where there are none."""
     if not 1 <= side <= _MOST:
         raise QueryError(f"Tiles are 2 to {_MOST} a side, or 1 for none; {side} came.")
+    if not 0 <= least <= (MAX_INSTANCES if side > 1 else 0):
+        raise QueryError(
+            f"Tiles can wait for 0 to {MAX_INSTANCES} objects in the whole picture, where there are tiles; "
+            f"{least} came, with {side} a side."
+        )
 
 
-def tiled(prompter: BatchPrompter, side: int) -> BatchPrompter:
-    """`prompter`, asked about `side` x `side` tiles as well; itself for 1. Raises `QueryError`."""
-    check(side)
-    return prompter if side == 1 else Tiled(prompter, side)
+def tiled(prompter: BatchPrompter, side: int, least: int = 0) -> BatchPrompter:
+    """`prompter`, asked about `side` x `side` tiles as well (see `Tiled`); itself for 1. Raises `QueryError`."""
+    check(side, least)
+    return prompter if side == 1 else Tiled(prompter, side, least)
 
 
 class Tiled:
-    """A `BatchPrompter` made of another one. side: tiles a side; the whole picture is asked about as well."""
+    """A `BatchPrompter` made of another one. side: tiles a side; the whole picture is asked about first. least: tiles
+    are asked about only where the whole picture shows so many objects, or where what it says cannot be read."""
 
-    def __init__(self, prompter: BatchPrompter, side: int) -> None:
+    def __init__(self, prompter: BatchPrompter, side: int, least: int = 0) -> None:
         """Raises `QueryError` for a number of tiles that is not offered."""
-        check(side)
+        check(side, least)
         self._prompter = prompter
         self._side = side
-        self.name = f"{prompter.name}, {side} x {side} tiles"
-        self.about = f"{prompter.about} Asked about the whole picture and {side} x {side} tiles of it."
+        self._least = least
+        where = f", where it shows {least} objects or more," if least else ""
+        self.name = f"{prompter.name}, {side} x {side} tiles" + (f" from {least} on" if least else "")
+        self.about = f"{prompter.about} Asked about the whole picture and{where} {side} x {side} tiles of it."
 
     def write(
         self,
@@ -175,15 +183,27 @@ class Tiled:
         self, queries: Sequence[Query], strategy: Strategy, *, sampling: Sampling | None = None
     ) -> list[Completion]:
         cut = [views(query.size, self._side) for query in queries]
-        asked = [_seen(query, view) for query, its in zip(queries, cut, strict=True) for view in its]
-        written: list[Completion] = []
-        for start in range(0, len(asked), len(queries)):  # as many at once as without tiles
-            written += self._prompter.complete(asked[start : start + len(queries)], strategy, sampling=sampling)
-        completions = []
-        for query, its in zip(queries, cut, strict=True):
-            mine, written = written[: len(its)], written[len(its) :]
-            completions.append(_together(query, strategy, list(zip(its, mine, strict=True))))
-        return completions
+        whole = self._prompter.complete(
+            [_seen(q, its[0]) for q, its in zip(queries, cut, strict=True)], strategy, sampling=sampling
+        )
+        written = [[(its[0], first)] for its, first in zip(cut, whole, strict=True)]
+        closer = [(k, view) for k, its in enumerate(cut) if self._closer(strategy, whole[k]) for view in its[1:]]
+        for start in range(0, len(closer), len(queries)):  # as many at once as without tiles
+            part = closer[start : start + len(queries)]
+            found = self._prompter.complete([_seen(queries[k], v) for k, v in part], strategy, sampling=sampling)
+            for (k, view), completion in zip(part, found, strict=True):
+                written[k].append((view, completion))
+        return [_together(query, strategy, its) for query, its in zip(queries, written, strict=True)]
+
+    def _closer(self, strategy: Strategy, whole: Completion) -> bool:
+        """Whether tiles are asked about after what the whole picture said."""
+        if not self._least:
+            return True
+        try:
+            answer = find_dialect(whole.dialect).parse(whole.text, whole.frame, strategy)
+        except AnswerError:
+            return True
+        return len(answer.prompts) >= self._least
 
     def _pieces(
         self,
@@ -213,6 +233,8 @@ class Tiled:
                             told += len(event.delta)
                             yield _harmless(event.delta)
             written.append((view, Completion("".join(text), writing.frame, writing.dialect)))
+            if len(written) == 1 and not self._closer(strategy, written[0][1]):
+                break
         _, answer = _read(query, strategy, written)
         yield render(answer).removeprefix("<think> ")
 
