@@ -261,10 +261,15 @@ def main() -> None:
         sets["procedural scenes"] = scenes(args.scenes)
     if not sets:
         parser.error("nothing to measure on; give --nwpu, --aerial-real or --scenes.")
-    tables = {}
+    rows, tables = {}, {}
     for name, pictures in sets.items():
-        tables[name] = summarise(measure(predictor, pictures, args.zoom))
+        rows[name] = measure(predictor, pictures, args.zoom)
+        tables[name] = summarise(rows[name])
         print(markdown(name, tables[name]), flush=True)
+    if args.aerial_real:
+        both = [row for name in sets if name.startswith("aerial-real") for row in rows[name]]
+        tables["aerial-real, both"] = summarise(both)
+        print(markdown("aerial-real, both", tables["aerial-real, both"]), flush=True)
     print(speed(predictor, args.threads))
     if args.json:
         args.json.write_text(json.dumps(tables, indent=1))

@@ -37,7 +37,7 @@ def write(nwpu: Path, folder: Path) -> int:
         for category in (*sorted(set(photo.classes)), absent):
             rings = [r for r, c in zip(photo.rings, photo.classes, strict=True) if c == category]
             asked = [
-                question(rng, kind, category, tuple(range(len(rings))), "", len(rings) > 1).text
+                question(rng, kind, category, tuple(range(len(rings))), "", len(rings) > 1, plainly=True).text
                 for kind in ("explicit", "implicit")
             ]
             stem = f"{Path(name).stem}__{category.replace(' ', '_')}"

@@ -52,7 +52,7 @@ def procedural(count: int, start: int, phrasings: Phrasings, questions: int) -> 
         for k in rng.permutation(len(picture.asked))[:questions]:
             asked = picture.asked[int(k)]
             if rng.random() < 1 / 12:
-                asked = Asked(phrases.outside(rng), "outside", None, (), "")
+                asked = Asked(phrases.outside(rng, plainly=True), "outside", None, (), "")
             yield Item("procedural", picture, asked, strategies(rng))
 
 
@@ -67,11 +67,10 @@ def photographs(folder: Path) -> Iterator[Item]:
         for category in present:
             targets = tuple(i for i, t in enumerate(whole.things) if t.category == category)
             for kind in ("explicit", "implicit"):
-                yield Item(
-                    "whole", whole, question(rng, kind, category, targets, "", len(targets) > 1), strategies(rng)
-                )
+                one = question(rng, kind, category, targets, "", len(targets) > 1, plainly=True)
+                yield Item("whole", whole, one, strategies(rng))
         category = missing[int(rng.integers(len(missing)))]
-        one = question(rng, "implicit" if rng.random() < 0.5 else "explicit", category, (), "", False)
+        one = question(rng, "implicit" if rng.random() < 0.5 else "explicit", category, (), "", False, plainly=True)
         yield Item("whole", whole, Asked(one.text, "absent", category, (), one.reasons), strategies(rng))
         for _ in range(2):
             crop = photos.crop(rng, only=photos.photos[index])

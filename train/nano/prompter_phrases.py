@@ -848,14 +848,18 @@ _SYLLABLES = (
 )
 
 
-def outside(rng: np.random.Generator) -> str:
-    """A question whose answer no picture here holds: an outside thing, an odd request, or a made-up word."""
+def outside(rng: np.random.Generator, plainly: bool = False) -> str:
+    """A question whose answer no picture here holds: an outside thing, an odd request, or a made-up word. plainly: as
+    it is written, neither put together from parts nor careless."""
     roll = rng.random()
     if roll < 0.22:
         text = str(rng.choice(OUTSIDE_IMPLICIT))
-        return loosened(rng, text) if rng.random() < 0.4 else text
+        return loosened(rng, text) if not plainly and rng.random() < 0.4 else text
     word = "".join(rng.choice(_SYLLABLES, int(rng.integers(2, 5)))) if roll < 0.3 else str(rng.choice(OUTSIDE))
     many = word + ("es" if word.endswith(("s", "sh", "ch", "x")) else "s")
     counting = rng.random() >= 0.8
-    form = composed(rng, counting) if rng.random() < 0.5 else str(rng.choice(COUNTING if counting else EXPLICIT))
+    if not plainly and rng.random() < 0.5:
+        form = composed(rng, counting)
+    else:
+        form = str(rng.choice(COUNTING if counting else EXPLICIT))
     return form.format(s=word, p=many)
