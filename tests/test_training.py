@@ -103,9 +103,8 @@ def test_grpo_moves_all_that_is_trained_and_never_sam(tmp_path) -> None:
 
 
 def test_a_reward_can_do_without_any_model_of_masks(tmp_path) -> None:
-    trainer, _loaded = built(
-        grpo, GRPO | {"max_steps": 1, "save_strategy": "no", "segmenter": "ellipse", "watch_every": 1}, tmp_path
-    )
+    once = {"max_steps": 1, "save_strategy": "no", "segmenter": "ellipse", "watch_every": 1}
+    trainer, _loaded = built(grpo, GRPO | once | {"max_completion_length": 120, "temperature": 0.5}, tmp_path)
     trainer.train()
     (line,) = [json.loads(text) for text in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert 0 < line["mask_iou"] < 1
