@@ -141,11 +141,10 @@ def check(side: int, least: int = 0) -> None:
     """Raises `QueryError` for tiles a side that are not offered (1 is none), and for `least` where there are none."""
     if not 1 <= side <= _MOST:
         raise QueryError(f"Tiles are 2 to {_MOST} a side, or 1 for none; {side} came.")
-    if not 0 <= least <= (MAX_INSTANCES if side > 1 else 0):
-        raise QueryError(
-            f"Tiles can wait for 0 to {MAX_INSTANCES} objects in the whole picture, where there are tiles; "
-            f"{least} came, with {side} a side."
-        )
+    if side == 1 and least:
+        raise QueryError(f"There are no tiles that could wait for {least} objects; ask for 2 to {_MOST} a side too.")
+    if not 0 <= least <= MAX_INSTANCES:
+        raise QueryError(f"Tiles can wait for 0 to {MAX_INSTANCES} objects in the whole picture; {least} came.")
 
 
 def tiled(prompter: BatchPrompter, side: int, least: int = 0) -> BatchPrompter:
