@@ -20,8 +20,10 @@ from safetensors.torch import load_file, save_file
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from think2seg.sam2_nano import build_nano, prepare
-from train.nano.segmenter import Recipe, Run, grown
+from train.nano.segmenter import Recipe, Run, grown, loss_of
 from train.nano.segmenter_data import SceneCrops, load_scenes
+from train.nano.segmenter_prompts import Shape
+from train.nano.segmenter_prompts import ask as ask_for
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets" / "nano-segmenter"
 SIZE = (480, 360)
@@ -182,6 +184,65 @@ def test_a_model_that_has_more_cannot_begin_a_smaller_one(model: Any) -> None:
     less = {key: value for key, value in model.state_dict().items() if ".sharpen." not in key}
     with pytest.raises(ValueError, match="no place for"):
         grown(dict(model.state_dict()), less)
+
+
+def loss(logits: torch.Tensor, truth: torch.Tensor) -> float:
+    """Of the mask alone, whatever score is predicted for it."""
+    _, parts = loss_of(logits, torch.zeros(len(logits)), truth)
+    return parts["bce"] + 2 * parts["dice"]
+
+
+def test_the_loss_wants_a_thin_thing_thin() -> None:
+    """A line of two pixels, one cell of the logits: drawn so it costs less than three or five cells wide."""
+    truth = torch.zeros(1, 1, 128, 128)
+    truth[..., 30:100, 60:62] = 1
+    costs = []
+    for width in (1, 3, 5):
+        logits = torch.full((1, 1, 64, 64), -6.0)
+        logits[..., 15:50, 30 - width // 2 : 31 + width // 2] = 6
+        costs.append(loss(logits, truth))
+    assert costs == sorted(costs)
+    assert loss(torch.full((1, 1, 64, 64), -6.0), truth) > costs[0]
+
+
+def test_in_doubt_the_loss_wants_the_share_of_the_object() -> None:
+    """Where a quarter of an object's surroundings belong to it and nothing tells which, the BCE is least at logits of
+    a quarter: it does not weigh the object more than what is beside it."""
+    truth = torch.zeros(1, 1, 64, 64)
+    truth[..., ::2, ::2] = 1
+    gave = [
+        loss_of(torch.full((1, 1, 32, 32), logit), torch.zeros(1), truth)[1]["bce"] for logit in (-2.1, -1.1, 0.0, 1.1)
+    ]
+    assert min(gave) == gave[1]
+
+
+def test_a_mask_far_away_costs_something() -> None:
+    truth = torch.zeros(1, 1, 128, 128)
+    truth[..., 10:30, 10:30] = 1
+    right = torch.where(truth[..., ::2, ::2] > 0, 6.0, -6.0)
+    wrong = right.clone()
+    wrong[..., 50:60, 50:60] = 6
+    assert loss(wrong, truth) > loss(right, truth) + 0.1
+
+
+def test_some_prompts_stand_beside_their_object() -> None:
+    """Box and points move together and stay at it; three in ten boxes are exact, and points alone never move."""
+    mask = np.zeros((256, 256), np.bool_)
+    mask[100:112, 90:110] = True
+    rng = np.random.default_rng(0)
+    asked = [ask_for(rng, mask, Shape(True, 1, 1)) for _ in range(600)]
+    boxes = np.stack([a.points[:2].ravel() for a in asked])
+    exact = (boxes == [90, 100, 110, 112]).all(1)
+    assert 0.25 < exact.mean() < 0.35
+    inside = np.array([mask[int(a.points[2, 1]), int(a.points[2, 0])] for a in asked])
+    assert inside[exact].all()
+    assert 0.03 < 1 - inside.mean() < 0.2
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    assert (np.abs(centres - [100, 106]) <= np.array([20, 12]) * 0.71).all()
+    outside = np.array([not mask[int(a.points[3, 1]), int(a.points[3, 0])] for a in asked])
+    assert outside.all()
+    alone = [ask_for(rng, mask, Shape(False, 1, 0)).points[0] for _ in range(200)]
+    assert all(mask[int(y), int(x)] for x, y in alone)
 
 
 def test_files_are_small_and_weights_are_sound() -> None:

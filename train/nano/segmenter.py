@@ -57,7 +57,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Batch:
-    """images (B, 3, S, S) normalised; truth (B*K, 1, S/2, S/2) in 0-1; points (B*K, N, 2), labels (B*K, N); owner
+    """images (B, 3, S, S) normalised; truth (B*K, 1, S, S), 0 or 1; points (B*K, N, 2), labels (B*K, N); owner
     (B*K,): which image each prompt is about."""
 
     images: Tensor
@@ -124,8 +124,7 @@ def make_batch(
         images.append(torch.from_numpy(crop.image).permute(2, 0, 1).float() / 255)
         for mask in crop.masks:
             asked = prompts.ask(rng, mask, shape)
-            half = cv2.resize(mask.astype(np.float32), (size // 2, size // 2), interpolation=cv2.INTER_AREA)
-            truth.append(torch.from_numpy(half)[None])
+            truth.append(torch.from_numpy(mask.astype(np.float32))[None])
             points.append(torch.from_numpy(asked.points))
             labels.append(torch.from_numpy(asked.labels))
             owner.append(b)
@@ -155,28 +154,27 @@ def forward(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def loss_of(logits: Tensor, iou: Tensor, truth: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """BCE with object, near and far background each normalised by itself (a small object counts as much as a large
-    one, and no confident mistake loses its gradient), plus dice, plus the error of the predicted IoU."""
-    bce = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(1)
-    soft = truth.flatten(1)
+    """BCE in the object's surroundings and far from it, each normalised by itself (a small object counts as much as
+    a large one, and no confident mistake loses its gradient), plus dice, plus the error of the predicted IoU.
+
+    Logits (N, 1, S/2, S/2) are compared as large as they are used, scaled up to the truth (N, 1, S, S), and the object
+    weighs no more than what is beside it: else what is thinner than a cell is drawn fat.
+    """
     side = truth.shape[-1]
-    rows, cols = truth.amax(3)[:, 0] > 0, truth.amax(2)[:, 0] > 0  # (N, S/2): where the object is
+    logits = F.interpolate(logits, (side, side), mode="bilinear", align_corners=False).flatten(1)
+    rows, columns = truth.amax(3)[:, 0], truth.amax(2)[:, 0]  # (N, S): where the object is
     margin = max(side // 64, 2)
-    near_rows, near_cols = (
-        F.max_pool1d(where.float()[:, None], 2 * margin + 1, 1, margin)[:, 0] for where in (rows, cols)
-    )
-    near = (near_rows[:, :, None] * near_cols[:, None, :]).flatten(1) * (1 - soft)
-    far = 1 - soft - near.clamp(max=1)
-    far = far.clamp(min=0)
-
-    def mean(weight: Tensor) -> Tensor:
-        return (bce * weight).sum(1) / weight.sum(1).clamp(min=1)
-
-    weighted = mean(soft) + mean(near) + 0.5 * mean(far)
-    p = torch.sigmoid(logits).flatten(1)
-    dice = 1 - (2 * (p * soft).sum(1) + 1) / (p.sum(1) + soft.sum(1) + 1)
+    rows, columns = (F.max_pool1d(where[:, None], 2 * margin + 1, 1, margin)[:, 0] for where in (rows, columns))
+    near = (rows[:, :, None] * columns[:, None, :]).flatten(1)
+    truth = truth.flatten(1)
+    bce = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    all_of_it, beside = bce.sum(1), (bce * near).sum(1)
+    area = near.sum(1)
+    weighted = 2 * beside / area + 0.5 * (all_of_it - beside) / (side * side - area).clamp(min=1)
+    p = torch.sigmoid(logits)
+    dice = 1 - (2 * (p * truth).sum(1) + 1) / (p.sum(1) + truth.sum(1) + 1)
     with torch.no_grad():
-        hard, true = logits.flatten(1) > 0, soft > 0.5
+        hard, true = logits > 0, truth > 0.5
         actual = (hard & true).sum(1) / (hard | true).sum(1).clamp(min=1)
     iou_error = F.mse_loss(iou, actual)
     parts = {"bce": weighted.mean().item(), "dice": dice.mean().item(), "iou": actual.mean().item()}
