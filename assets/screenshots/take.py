@@ -119,7 +119,7 @@ def main() -> None:
         time.sleep(2)
         desk.shot("votes", "#lab")
 
-        phone = Tab(browser, address, 390, 844, "01-diamonds")
+        phone = Tab(browser, address, 390, 1560, "01-diamonds")  # canvas, question and thought in one picture
         phone.ask("Where would a pitcher throw to a batter?")
         phone.shot("studio-narrow")
         browser.close()
