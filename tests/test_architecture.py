@@ -52,7 +52,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "studio": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",
-        "weights", "prompter", "segmenter", "pipeline", "compare", "votes", "consistency",
+        "weights", "prompter", "tiles", "segmenter", "pipeline", "compare", "votes", "consistency",
     },
     "__main__": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",
@@ -65,7 +65,7 @@ ROOMS: dict[str, set[str]] = {
 # Files that are a room's back room, by the room they belong to.
 BACK_ROOMS = {
     "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter",
-    "pictures_once": "prompter", "shared_prefix": "prompter", "heat": "overlay",
+    "pictures_once": "prompter", "views": "tiles", "shared_prefix": "prompter", "heat": "overlay",
     "sam2_nano": "segmenter", "sam2_encoder": "segmenter", "sam2_decoder": "segmenter", "pump": "pipeline",
     "comparison": "compare", "plate": "compare", "comparison_command": "__main__", "terminal": "__main__",
     "evaluation_commands": "__main__", "export_command": "__main__",

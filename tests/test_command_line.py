@@ -116,6 +116,9 @@ def test_an_unreadable_answer_is_exit_2_with_the_text(says, picture, capsys) -> 
         (["PICTURE", "x", "--prompter", "medium"], 3, "Think2Seg-RS-3B"),
         (["PICTURE", "x", "--prompter", "nano", "--segmenter", "huge"], 3, "base-plus"),
         (["PICTURE", "x", "--out", "PICTURE"], 2, "--out"),
+        (["PICTURE", "x", "--tiles", "9"], 2, "2 to 4 a side"),
+        (["PICTURE", "x", "--tiles", "some"], 2, "--tiles"),
+        (["PICTURE", "x", "--tiles", "auto", "--tiles-from", "2"], 2, "no tiles that could wait"),
     ],
 )
 def test_bad_input_says_what_came_and_the_way_out(picture, capsys, arguments, code, words) -> None:
@@ -147,7 +150,7 @@ def test_the_real_thing_from_a_shell(tmp_path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert document["prompter"] == "nano" and document["frame"] == [336, 336]
+    assert document["prompter"] == "nano, 2 x 2 tiles from 2 on" and document["frame"] == [336, 336]
     assert document["thought"] and document["thought"].split()[0] in done.stderr
     assert (tmp_path / "out" / "overlay.png").is_file()
     for identity in document["revisions"].values():

@@ -79,6 +79,15 @@ def test_segment_streams_thought_and_prompts_and_ends_with_the_document(site: Si
     assert record.from_rle(first["rle"]).sum() == first["area_px"] and first["box"] == [60, 80, 180, 160]
 
 
+def test_segment_looks_at_tiles_where_it_is_asked_to(site: Site) -> None:
+    calls = site.prompter.calls
+    whole = site.last("segment", image=site.uploaded(), question="planes", views="whole")
+    assert site.prompter.calls == calls + 1 and whole["prompter"] == "scripted"
+    tiles = site.last("segment", image=site.uploaded(), question="planes", views="tiles")
+    assert site.prompter.calls == calls + 6 and tiles["prompter"] == "scripted, 2 x 2 tiles from 2 on"
+    assert len(tiles["instances"]) > len(whole["instances"]) and "\nLower right: " in tiles["thought"]
+
+
 def test_segment_over_plain_http(site: Site) -> None:
     answers = site.answers("segment", image=site.uploaded(), question="planes")
     assert [event for event, _data in answers][-1] == "complete" and len(answers) > 3
@@ -112,6 +121,7 @@ def test_hostile_text_is_text_in_json(site: Site, client: Client) -> None:
         ({"question": "one", "segmenter": "../assets"}, "no size of SAM called '../assets'"),
         ({"question": "one", "segmenter": ["nano"]}, "no size of SAM"),
         ({"question": "one", "strategy": "everything"}, "no prompt strategy called 'everything'"),
+        ({"question": "one", "views": "mosaic"}, "no views called 'mosaic'. Known: auto, whole, tiles"),
         ({"question": "one", "image": None}, "There is no picture yet"),
         ({"question": "one", "image": {"path": "/etc/passwd"}}, "was not uploaded here"),
         ({"question": "one", "image": "field.png"}, "There is no picture yet"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import sqlite3
@@ -452,6 +453,13 @@ def test_every_file_says_what_was_asked_and_who_answered(tmp_path, name: str) ->
         assert first["area_m2"] == 25.0 and second["area_m2"] == 1.0  # 10 x 10 and 2 x 2 pixels of 0.5 m
     else:
         assert first["georef"] == {"crs": "EPSG:32617", "transform": list(UTM.transform)}
+
+
+@pytest.mark.parametrize("name", SPEAKING)
+def test_how_a_model_was_asked_costs_it_no_revision(tmp_path, name: str) -> None:
+    result = dataclasses.replace(result_of([square(3, 4, 13, 14)]), prompter="nano, 2 x 2 tiles from 2 on")
+    (held,) = attributes(export(result, None, name, tmp_path, revisions=REVISIONS), name)
+    assert held["prompter"] == result.prompter and held["prompter_revision"] == "sha256:0123456789abcdef"
 
 
 @pytest.mark.parametrize("name", SPEAKING)

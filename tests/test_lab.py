@@ -204,6 +204,21 @@ def test_the_desks_answer_and_the_last_comparisons_are_not_asked_for_again(page:
     assert len(page.prompter.asked) == 3
 
 
+def test_an_answer_of_other_views_is_another_answer(page: Page, upload: Path) -> None:
+    for updates in page.desk.ask(str(upload), None, "planes", "nano", "nano", "box+2", True, "tiles"):
+        page.take(updates)
+    held = page.shown[page.desk.parts.held]["value"]
+    assert page.prompter.calls == 5
+    page.compare(upload, "planes", held=held, strategies=["box+2"], views="tiles")
+    assert page.prompter.calls == 5 and "5 of 5" not in page.said()["words"]
+    page.compare(upload, "planes", held=held, strategies=["box+2"], views="whole")
+    assert page.prompter.calls == 6
+    page.compare(upload, "planes", strategies=["box+2"], views="mosaic")
+    assert page.said() == {"kind": "error", "words": "There are no views called 'mosaic'. Known: auto, whole, tiles."}
+    page.draw(upload, "planes", held=held, number=2, views="tiles")
+    assert page.prompter.calls == 6 + 2 * 5
+
+
 def test_ask_each_asks_for_all(page: Page, upload: Path) -> None:
     page.compare(upload, "one", ask_each=True)
     assert sorted(name for name, _ in page.prompter.asked) == sorted(ALL)

@@ -198,6 +198,7 @@ def test_which_weights_exactly(tmp_path, monkeypatch) -> None:
         assert known[role]["name"] == "nano" and known[role]["source"] == "bundled"
         assert known[role]["revision"].startswith("sha256:")
     assert known["prompter"]["revision"] != known["segmenter"]["revision"]
+    assert weights.identities("nano, 2 x 2 tiles from 2 on", "nano, zoom 2") == known  # how they were asked aside
     unknown = weights.identities("replay", "small")
     assert unknown["prompter"] == {"name": "replay", "source": None, "revision": None}
     assert unknown["segmenter"] == {"name": "small", "source": None, "revision": None}

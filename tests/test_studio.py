@@ -129,6 +129,21 @@ def test_the_thought_grows_and_masks_come_before_the_text_is_over(page: Page, up
     assert page.part("segment")["interactive"] and not page.part("stop")["interactive"]
 
 
+def test_what_the_prompter_looks_at_is_its_own_choice_unless_somebody_chooses(page: Page, upload: Path) -> None:
+    page.ask(upload, "planes")
+    assert page.prompter.calls == 1 and page.held.result.prompter == "scripted"
+    page.ask(upload, "planes", views="tiles")
+    assert page.prompter.calls == 1 + 5 and page.held.result.prompter == "scripted, 2 x 2 tiles from 2 on"
+    assert "four tiles" not in page.said and "2 x 2 tiles" in page.part("about")["said"]["words"]
+    page.prompter.tiled = True
+    page.ask(upload, "planes", views="auto")
+    assert page.prompter.calls == 6 + 5
+    page.ask(upload, "planes", views="whole")
+    assert page.prompter.calls == 11 + 1
+    page.ask(upload, "planes", views="mosaic")
+    assert "no views called 'mosaic'" in page.said and page.prompter.calls == 12
+
+
 def test_masks_in_the_scene_are_numbers_in_a_png(page: Page, upload: Path) -> None:
     from PIL import Image
 
@@ -423,7 +438,7 @@ def test_an_api_client_cannot_read_files_of_the_server(page: Page, address: str,
     passwords = {"path": "/etc/passwd", "meta": meta}
     for payload in ({"path": str(private), "meta": meta}, {"path": str(private)}, passwords):
         for data in ([payload, None], [None, payload]):
-            answer = called(address, page, "ask", [*data, "one", "nano", "nano", "box+2", True])
+            answer = called(address, page, "ask", [*data, "one", "nano", "nano", "box+2", True, "auto"])
             assert '"rev"' not in answer and "picture.jpg" not in answer and "root:" not in answer
         answer = called(address, page, "show_dropped", [], {"path": payload["path"]})
         assert '"rev"' not in answer and "picture.jpg" not in answer
@@ -434,10 +449,10 @@ def test_an_api_client_cannot_read_files_of_the_server(page: Page, address: str,
 def test_an_api_client_is_checked_and_served_like_the_page(page: Page, address: str, tmp_path: Path) -> None:
     sent = httpx.post(f"{address}/upload", files={"files": ("field.png", png(tmp_path / "f.png").read_bytes())})
     payload = {"path": sent.json()[0], "meta": {"_type": "gradio.FileData"}}
-    rest = ["nano", "nano", "box+2", True]
+    rest = ["nano", "nano", "box+2", True, "auto"]
     assert "done in" in called(address, page, "ask", [payload, None, "one", *rest])
     assert "characters; at most" in called(address, page, "ask", [payload, None, "x" * 5000, *rest])
-    called(address, page, "ask", [payload, None, "one", "nano", "nano", "no such", True])
+    called(address, page, "ask", [payload, None, "one", "nano", "nano", "no such", True, "auto"])
     assert page.prompter.calls == 1
     assert httpx.post(f"{address}/run/segment", json={"data": []}).status_code >= 400  # the queue is not passed by
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from think2seg.answer import parse, render
+from think2seg.consistency import contradiction
 from think2seg.errors import AnswerError, QueryError
 from think2seg.pipeline import Pipeline
 from think2seg.prompter import Sampling, Writing
 from think2seg.strategy import Strategy, find_strategy
-from think2seg.tiles import Tiled, View, merged, tiled, views
+from think2seg.tiles import SETTLED, settled, tiled, viewed
 from think2seg.types import Answer, Completion, Mask, Prompt, Query
+from think2seg.views import View, merged, views
 
 BOX = find_strategy("box")
 
@@ -106,7 +109,7 @@ def test_a_small_object_is_found_by_a_tile_alone() -> None:
     small = (310, 220, 319, 228)  # 2.25 % of the picture's width, 4.1 % of a tile's
     image = picture(small)
     assert Eye().complete([Query(image, "?")], BOX)[0].text.count("bbox") == 0
-    (found,) = asked(Tiled(Eye(), 2), image).prompts
+    (found,) = asked(tiled(Eye(), 2), image).prompts
     assert close(found, small)
     assert found.positive and small[0] < found.positive[0][0] < small[2]
 
@@ -123,7 +126,7 @@ def test_a_small_object_is_found_by_a_tile_alone() -> None:
     ],
 )
 def test_an_object_comes_once_however_often_it_is_seen(box, why) -> None:
-    (found,) = asked(Tiled(Eye(), 2), picture(box)).prompts
+    (found,) = asked(tiled(Eye(), 2), picture(box)).prompts
     assert close(found, box), why
 
 
@@ -138,54 +141,57 @@ def test_tiles_wait_for_what_the_whole_picture_shows(run) -> None:
         ((), 1, 1, 0),
     ):
         eye = Eye()
-        answer = run(Tiled(eye, 2, least), picture(*boxes))
+        answer = run(tiled(eye, 2, least), picture(*boxes))
         assert (eye.asked, len(answer.prompts)) == (views_asked, found), (boxes, least)
     eye = Eye(unreadable=[0])  # what is not known does not keep tiles away
-    assert len(run(Tiled(eye, 2, 1), picture(small)).prompts) == 1 and eye.asked == 5
+    assert len(run(tiled(eye, 2, 1), picture(small)).prompts) == 1 and eye.asked == 5
 
 
 def test_in_a_batch_tiles_wait_question_by_question() -> None:
     eye = Eye()
     queries = [Query(picture(*boxes), "?") for boxes in ((), ((20, 20, 60, 60),), ((310, 220, 319, 228),))]
-    found = [len(parse(c.text, c.frame).prompts) for c in Tiled(eye, 2, 1).complete(queries, BOX)]
+    found = [len(parse(c.text, c.frame).prompts) for c in tiled(eye, 2, 1).complete(queries, BOX)]
     assert found == [0, 1, 0] and eye.asked == 3 + 4
 
 
 def test_neighbours_stay_apart() -> None:
     boxes = [(20 * k, 20 * j, 20 * k + 14, 20 * j + 14) for k in range(4) for j in range(3)]
-    found = asked(Tiled(Eye(), 2), picture(*boxes)).prompts
+    found = asked(tiled(Eye(), 2), picture(*boxes)).prompts
     assert len(found) == 12 and all(any(close(p, b) for p in found) for b in boxes)
 
 
 def test_nothing_anywhere_is_nothing_here() -> None:
-    answer = asked(Tiled(Eye(), 2), picture())
-    assert answer.nothing_here and answer.thought.count("I look.") == 5
+    answer = asked(tiled(Eye(), 2), picture())
+    assert answer.nothing_here and answer.thought.splitlines() == [
+        "I look.", "Upper left: the same.", "Upper right: the same.", "Lower left: the same.", "Lower right: the same.",
+        "Together: nothing.",
+    ]  # fmt: skip
 
 
 def test_streamed_and_batched_say_the_same() -> None:
     image = picture((20, 20, 60, 60), (310, 220, 319, 228))
-    text, answer = streamed(Tiled(Eye(), 2), image)
-    batched = asked(Tiled(Eye(), 2), image)
+    text, answer = streamed(tiled(Eye(), 2), image)
+    batched = asked(tiled(Eye(), 2), image)
     assert answer == batched
-    assert text.index("upper left") < text.index("lower right") < text.index("<answer>")
+    assert text.index("Upper left") < text.index("Lower right") < text.index("<answer>")
 
 
 def test_one_unreadable_view_costs_itself_only() -> None:
     image = picture((20, 20, 60, 60))
     for run in (asked, lambda p, i: streamed(p, i)[1]):
-        answer = run(Tiled(Eye(unreadable=[1]), 2), image)  # the tile that shows it
+        answer = run(tiled(Eye(unreadable=[1]), 2), image)  # the tile that shows it
         assert len(answer.prompts) == 1 and close(answer.prompts[0], (20, 20, 60, 60))
-    batched = asked(Tiled(Eye(unreadable=[1]), 2), image)
-    assert "upper left: its answer cannot be read" in batched.thought
+    batched = asked(tiled(Eye(unreadable=[1]), 2), image)
+    assert "\nUpper left: Hm. Its answer cannot be read." in batched.thought
 
 
 def test_unreadable_everywhere_is_unreadable_and_never_empty() -> None:
     image = picture((20, 20, 60, 60))
-    (completion,) = Tiled(Eye(unreadable=range(5)), 2).complete([Query(image, "?")], BOX)
+    (completion,) = tiled(Eye(unreadable=range(5)), 2).complete([Query(image, "?")], BOX)
     with pytest.raises(AnswerError):
         parse(completion.text, completion.frame)
     with pytest.raises(AnswerError):
-        streamed(Tiled(Eye(unreadable=range(5)), 2), image)
+        streamed(tiled(Eye(unreadable=range(5)), 2), image)
 
 
 @pytest.mark.parametrize("thought", ["so </think> <answer>[]</answer>", "<answer>```json[]```</answer>", "x" * 30_000])
@@ -197,7 +203,7 @@ def test_a_views_thought_cannot_end_ours(thought: str) -> None:
     image = picture((310, 220, 319, 228))
     for run in (asked, lambda p, i: streamed(p, i)[1]):
         try:
-            answer = run(Tiled(Sly(), 2), image)
+            answer = run(tiled(Sly(), 2), image)
         except AnswerError:
             continue  # a view that begins its answer in its thought may be unreadable
         assert "<answer" not in answer.thought and "</think" not in answer.thought
@@ -205,13 +211,13 @@ def test_a_views_thought_cannot_end_ours(thought: str) -> None:
 
 def test_a_picture_too_small_to_be_cut_is_asked_about_once() -> None:
     eye = Eye()
-    asked(Tiled(eye, 2), picture((5, 5, 15, 15), size=(40, 30)))
+    asked(tiled(eye, 2), picture((5, 5, 15, 15), size=(40, 30)))
     assert eye.asked == 1
 
 
 def test_two_pictures_in_a_batch_stay_apart() -> None:
     first, second = picture((20, 20, 60, 60)), picture((300, 200, 340, 240), size=(500, 400))
-    prompter = Tiled(Eye(), 2)
+    prompter = tiled(Eye(), 2)
     both = prompter.complete([Query(first, "?"), Query(second, "?")], BOX)
     for completion, box in zip(both, ((20, 20, 60, 60), (300, 200, 340, 240)), strict=True):
         (found,) = parse(completion.text, completion.frame).prompts
@@ -256,7 +262,7 @@ def test_the_pipeline_takes_it_like_any_prompter() -> None:
 
     small = (310, 220, 319, 228)
     image = picture(small, (20, 20, 60, 60))
-    result = Pipeline(Tiled(Eye(), 2), Fill(), strategy="box")(image, "white?")
+    result = Pipeline(tiled(Eye(), 2), Fill(), strategy="box")(image, "white?")
     assert np.array_equal(result.mask, image[..., 0] > 128)
     assert result.prompter == "eye, 2 x 2 tiles"
 
@@ -264,13 +270,13 @@ def test_the_pipeline_takes_it_like_any_prompter() -> None:
 def test_stop_and_deadline_end_it_between_views() -> None:
     stop = threading.Event()
     eye = Eye()
-    writing = Tiled(eye, 4).write(Query(picture((20, 20, 60, 60)), "?"), BOX, stop=stop, deadline=None)
+    writing = tiled(eye, 4).write(Query(picture((20, 20, 60, 60)), "?"), BOX, stop=stop, deadline=None)
     text = []
     for piece in writing.pieces:
         text.append(piece)
         stop.set()
     assert eye.asked == 1 and len(parse("".join(text), writing.frame).prompts) == 1
-    writing = Tiled(eye, 4).write(Query(picture(), "?"), BOX, stop=threading.Event(), deadline=0.0)
+    writing = tiled(eye, 4).write(Query(picture(), "?"), BOX, stop=threading.Event(), deadline=0.0)
     assert parse("".join(writing.pieces), writing.frame).nothing_here and eye.asked == 2
 
 
@@ -289,3 +295,69 @@ def test_other_numbers_are_refused(side) -> None:
 def test_one_tile_is_the_prompter_itself() -> None:
     eye = Eye()
     assert tiled(eye, 1) is eye
+
+
+class Plain:
+    """An `Eye` that writes one completion at a time, and keeps a processor busy."""
+
+    name, about, tiled = "plain", "Sees white.", True
+
+    def __init__(self) -> None:
+        self.eye = Eye()
+
+    def write(self, query: Query, strategy: Strategy, **options) -> Writing:
+        return replace(self.eye.write(query, strategy, **options), processors=1)
+
+
+def test_what_writes_batches_still_does_and_what_does_not_streams() -> None:
+    assert hasattr(tiled(Eye(), 2), "complete") and not hasattr(tiled(Plain(), 2), "complete")
+    writing = tiled(Plain(), 2).write(Query(picture(), "?"), BOX, stop=threading.Event(), deadline=None)
+    assert writing.processors == 1  # the segmenter leaves it alone
+
+
+def test_a_prompter_is_asked_as_it_says_unless_told_otherwise() -> None:
+    eye, plain = Eye(), Plain()
+    assert tiled(eye, None) is eye and settled(eye, None) == (1, 0)
+    assert tiled(plain, None).name == "plain, 2 x 2 tiles from 2 on" and settled(plain, None) == SETTLED
+    assert tiled(plain, 1) is plain and settled(plain, 3, 1) == (3, 1)
+    assert viewed(plain, "auto").name == viewed(plain, "tiles").name and viewed(plain, "whole") is plain
+    assert viewed(eye, "auto") is eye and viewed(eye, "tiles").name == "eye, 2 x 2 tiles from 2 on"
+    with pytest.raises(QueryError, match="no tiles that could wait"):
+        tiled(plain, None, 2)
+
+
+@pytest.mark.parametrize("views", ["", "mosaic", 2, None, ["auto"]])
+def test_other_views_are_refused(views) -> None:
+    with pytest.raises(QueryError, match="Known: auto, whole, tiles"):
+        viewed(Eye(), views)
+
+
+def test_of_a_tile_only_what_is_new_is_told() -> None:
+    class Wordy(Eye):
+        def text(self, query: Query) -> str:
+            self.thought = f"White is asked for. I see {self.asked}. More anon"
+            return super().text(query)
+
+    image = picture((20, 20, 60, 60), (310, 220, 350, 260))
+    for run in (asked, lambda p, i: streamed(p, i)[1]):
+        assert run(tiled(Wordy(), 2, 2), image).thought.splitlines() == [
+            "White is asked for. I see 0. More anon",
+            "Upper left: I see 1.", "Upper right: I see 2.", "Lower left: I see 3.", "Lower right: I see 4.",
+            "Together: a total of 2 objects.",
+        ]  # fmt: skip
+        alone = run(tiled(Wordy(), 2, 3), image)
+        assert alone.thought == "White is asked for. I see 0. More anon" and len(alone.prompts) == 2
+
+
+def test_counts_in_the_thoughts_of_tiles_are_not_held_against_the_answer() -> None:
+    class Counting(Eye):
+        def text(self, query: Query) -> str:
+            self.thought = "I see 2 rectangles."
+            return super().text(query)
+
+    boxes = [(20, 20, 60, 60), (310, 220, 350, 260), (320, 40, 327, 47)]
+    (completion,) = tiled(Counting(), 2, 2).complete([Query(picture(*boxes), "?")], BOX)
+    answer = parse(completion.text, completion.frame)
+    assert len(answer.prompts) == 3 and "a total of 3 objects" in answer.thought
+    assert contradiction(answer.thought, {3}) is None
+    assert contradiction("I see 2 rectangles.", {3}) is not None

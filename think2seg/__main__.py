@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="send negative points to the segmenter, if the strategy has any (default: yes)",
     )
-    evaluation_commands.closer_options(segment)
+    evaluation_commands.closer_options(segment, measuring=False)
     segment.add_argument("--out", type=Path, metavar="DIR", help="write result.json, mask.png and overlay.png there")
     export_command.add_format(segment, required=False)
     segment.add_argument("--json", action="store_true", help="print the result as exactly one JSON document")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from think2seg.errors import QueryError
+from think2seg.evaluation_commands import tiles_options
 from think2seg.strategy import STRATEGIES, find_strategy
 from think2seg.terminal import check_writable, plain, say
 
@@ -34,6 +35,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--negatives", action=argparse.BooleanOptionalAction, default=True, help="send negative points (default: yes)"
     )
+    tiles_options(command, measuring=False)
     command.add_argument(
         "--truth", type=Path, metavar="MASK", help="a PNG, TIFF or BMP of the picture's size; above 0 is the target"
     )
@@ -45,9 +47,10 @@ def add(commands: Any) -> None:
 
 def _compare(options: argparse.Namespace) -> int:
     from think2seg import compare as comparing
-    from think2seg import images, models, pipeline, plate, prompter, record, segmenter
+    from think2seg import images, models, pipeline, plate, prompter, record, segmenter, tiles
 
     check_writable(options.out)
+    tiles.check(options.tiles, options.tiles_from)
     question = pipeline.checked_question(options.question)
     strategies = [find_strategy(name).name for name in _names(options.strategies, "--strategies")]
     sizes = _names(options.segmenters, "--segmenters")
@@ -58,7 +61,7 @@ def _compare(options: argparse.Namespace) -> int:
     truth = None
     if options.truth is not None:
         truth = comparing.truth_mask(options.truth, (picture.pixels.shape[1], picture.pixels.shape[0]))
-    writer = prompter.load(options.prompter)
+    writer = tiles.tiled(prompter.load(options.prompter), options.tiles, options.tiles_from)
     say(f"prompter: {writer.about}")
     found: comparing.Comparison | None = None
     for event in comparing.compare(

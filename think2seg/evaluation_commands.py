@@ -99,15 +99,9 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="cpu|cuda|cuda:N", help="default: a GPU if there is one")
 
 
-def closer_options(parser: argparse.ArgumentParser) -> None:
-    """--tiles, --tiles-from, --zoom and --agree, which every command that asks a model has."""
-    parser.add_argument(
-        "--tiles", type=_positive, default=1, metavar="N", help="ask about N x N overlapping tiles too (default: 1, no)"
-    )
-    parser.add_argument(
-        "--tiles-from", type=int, default=0, metavar="K",
-        help="tiles only where the whole picture shows K objects or more (default: 0, always)",
-    )  # fmt: skip
+def closer_options(parser: argparse.ArgumentParser, *, measuring: bool = True) -> None:
+    """--tiles, --tiles-from, --zoom and --agree, which every command that asks a model for one answer has."""
+    tiles_options(parser, measuring=measuring)
     parser.add_argument(
         "--zoom", type=float, metavar="F", help="segment a crop of F sides round each box (default: the whole picture)"
     )
@@ -117,11 +111,31 @@ def closer_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def tiles_options(parser: argparse.ArgumentParser, *, measuring: bool) -> None:
+    """--tiles and --tiles-from.
+
+    measuring: whether the command's figures compare models, where by default none is asked otherwise than another.
+    """
+    default = "1, no" if measuring else "auto, as the prompter is best asked"
+    parser.add_argument(
+        "--tiles", type=_tiles, default=1 if measuring else None, metavar="auto|N",
+        help=f"ask about N x N overlapping tiles too (default: {default})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tiles-from", type=int, default=0, metavar="K",
+        help="tiles only where the whole picture shows K objects or more (default: 0, always)",
+    )  # fmt: skip
+
+
 def _where(text: str) -> tuple[str, tuple[str, ...]]:
     kind, found, values = text.partition("=")
     if not found or not kind or not values:
         raise argparse.ArgumentTypeError(f"must read STRATUM=VALUE or STRATUM=VALUE,VALUE; {text!r} came")
     return kind.strip(), tuple(value.strip() for value in values.split(","))
+
+
+def _tiles(text: str) -> int | None:
+    return None if text == "auto" else _positive(text)
 
 
 def _positive(text: str) -> int:
@@ -303,10 +317,11 @@ def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[BatchP
     found = weights.choose_prompter()[0] if name == "auto" else models.find_prompter(name)
     entry = spoken(found, options.dialect)
     opened = prompters.load(name, device=_device(options, processes), dialect=options.dialect)
-    closer = {"tiles": options.tiles} if options.tiles > 1 else {}
-    closer |= {"tiles_from": options.tiles_from} if options.tiles_from else {}
+    side, least = tiles.settled(opened, options.tiles, options.tiles_from)
+    closer = {"tiles": side} if side > 1 else {}
+    closer |= {"tiles_from": least} if least else {}
     closer |= {"agree": options.agree} if options.agree else {}
-    asked = agreement.agreed(tiles.tiled(opened, options.tiles, options.tiles_from), options.agree)
+    asked = agreement.agreed(tiles.tiled(opened, side, least), options.agree)
     return asked, weights.identity(entry) | {"dialect": entry.dialect} | closer
 
 

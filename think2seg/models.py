@@ -40,7 +40,8 @@ class PrompterEntry:
 
     source: a hub repository, or an absolute folder. resize: (width, height) that the picture is resized to before the
     model's own processor sees it, None to leave it. needs: bytes of GPU memory it wants, 0 for a CPU model. dialect:
-    whose words it is asked in and answers in, a key of `SPACES_BY_DIALECT`.
+    whose words it is asked in and answers in, a key of `SPACES_BY_DIALECT`. tiled: whether a person's question is
+    asked of tiles of the picture as well, unless told otherwise; only for what was measured to answer better so.
     """
 
     name: str
@@ -52,6 +53,7 @@ class PrompterEntry:
     needs: int = 0
     fetch: int = 0
     dialect: str = OUR_DIALECT
+    tiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ PROMPTERS: tuple[PrompterEntry, ...] = (
         "nano",
         _bundled("nano-prompter"),
         "Bundled, 7.8 M parameters, for a CPU: knows twenty kinds of objects, large and single ones best; a toy.",
+        tiled=True,
     ),
     PrompterEntry(
         "Think2Seg-RS-3B",

@@ -321,7 +321,7 @@ def load(
     negatives: bool = True,
     deadline_s: float = 300.0,
     device: str | None = None,
-    tiles: int = 1,
+    tiles: int | None = None,
     tiles_from: int = 0,
     zoom: float | None = None,
     agree: int = 0,
@@ -329,9 +329,10 @@ def load(
     """A pipeline of named models: `load("nano", "nano")` runs anywhere; `auto` takes the best that can run here.
 
     tiles: above 1, the prompter is also asked about so many tiles a side (`tiles.Tiled`), tiles_from: only where the
-    whole picture shows so many objects. zoom: the segmenter sees a crop of so many sides of each box (`zoom.Zoomed`)
-    instead of the whole picture. agree: above 0, the prompter draws so many answers more, and the one that the others
-    agree with most counts (`agreement.Agreed`). Raises `ModelError`, `QueryError`.
+    whole picture shows so many objects; 1 for the whole picture alone, None as this prompter is best asked. zoom: the
+    segmenter sees a crop of so many sides of each box (`zoom.Zoomed`) instead of the whole picture. agree: above 0, the
+    prompter draws so many answers more, and the one that the others agree with most counts (`agreement.Agreed`).
+    Raises `ModelError`, `QueryError`.
     """
     from think2seg import models
     from think2seg import prompter as prompters

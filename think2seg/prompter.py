@@ -99,6 +99,7 @@ class TransformersPrompter:
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         self.name = entry.name
+        self.tiled = entry.tiled
         self._entry = entry
         dtype = _dtype(device, weights=sum(f.stat().st_size for f in folder.glob("*.safetensors")))
         try:

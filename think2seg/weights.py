@@ -117,8 +117,9 @@ def identity(entry: models.PrompterEntry | models.SegmenterEntry) -> dict[str, A
 def identities(prompter: str, segmenter: str) -> dict[str, dict[str, Any]]:
     """The `identity` of the two models that these names or folders open, under `prompter` and `segmenter`.
 
-    A name that is not known (a baseline, a recorded answer), or whose weights are not on this machine, has neither
-    source nor revision: None. Nothing is fetched.
+    A name as a result has it may say after a comma how the model was asked, which is left out here. One that is not
+    known (a baseline, a recorded answer), or whose weights are not on this machine, has neither source nor revision:
+    None. Nothing is fetched.
     """
     found: dict[str, dict[str, Any]] = {}
     for role, name, find in (
@@ -126,12 +127,14 @@ def identities(prompter: str, segmenter: str) -> dict[str, dict[str, Any]]:
         ("segmenter", segmenter, models.find_segmenter),
     ):
         found[role] = {"name": name, "source": None, "revision": None}
-        try:
-            entry = find(name)
-            if folder_here(entry) is not None:
-                found[role] = identity(entry)
-        except ModelError:
-            continue
+        for said in dict.fromkeys((name, name.partition(", ")[0])):
+            try:
+                entry = find(said)
+                if folder_here(entry) is not None:
+                    found[role] = identity(entry)
+                break
+            except ModelError:
+                continue
     return found
 
 

@@ -83,10 +83,11 @@ class Subject:
         return json.dumps(held, allow_nan=False)
 
     def identity(self, role: str) -> dict[str, str | None]:
-        """`name`, `source` and `revision` of the result's `prompter` or `segmenter`."""
+        """`name`, `source` and `revision` of the result's `prompter` or `segmenter`; after a comma the name says how
+        the model was asked, if otherwise than plainly."""
         name = getattr(self.result, role)
         known = (self.revisions or {}).get(role) or {}
-        if known.get("name") != name:
+        if not f"{name}, ".startswith(f"{known.get('name')}, "):
             return {"name": name, "source": None, "revision": None}
         return {"name": name, "source": known.get("source"), "revision": known.get("revision")}
 

@@ -37,6 +37,7 @@ from think2seg.studio.edits import Unasked
 from think2seg.studio.intake import asked_document, asked_words, checked_prompts, recorded, uploaded
 from think2seg.studio.jobs import Job, Tell, Work
 from think2seg.studio.line import EXPORT, SEGMENT, THINK, Line, ordinal
+from think2seg.tiles import check_views, viewed
 from think2seg.types import (
     Answer,
     Completion,
@@ -138,6 +139,7 @@ class Endpoints:
         segmenter: str = "auto",
         strategy: str = DEFAULT_STRATEGY,
         negatives: bool = True,
+        views: str = "auto",
     ) -> Iterator[Document]:
         """Find what a question asks for in an aerial image: a language model thinks and points, SAM 2 makes masks.
 
@@ -152,6 +154,8 @@ class Endpoints:
             segmenter: The size of SAM 2, by name.
             strategy: What is asked of the prompter and sent to SAM: box, points, box+2, box+4 or box+2+neg.
             negatives: Whether negative points are sent.
+            views: What the prompter is asked about: whole (the picture), tiles (four tiles of it too, where it shows
+                several objects: small ones are found, and it takes longer), or auto, as the prompter is best asked.
 
         Returns:
             The result as a JSON document, in pixels of the image.
@@ -163,10 +167,11 @@ class Endpoints:
             asked, words = find_strategy(str(strategy)), asked_words(question)
             self._check(prompter, self._prompters, "prompter")
             self._check(segmenter, self._segmenters, "size of SAM")
+            check_views(views)
             given.append(uploaded(_path(image)))
             with self._line.turn(stop, _place(tell)):
                 tell(Stage("loading the model"))
-                writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
+                writer, filler = viewed(self._open_prompter(prompter), views), self._open_segmenter(segmenter)
                 tell(Stage("looking at the picture"))
                 pipeline = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives))
                 for event in pipeline.steps(given[0], words, stop=stop):
@@ -244,6 +249,7 @@ class Endpoints:
         segmenters: list[str] | None = None,
         prompter: str = "auto",
         negatives: bool = True,
+        views: str = "auto",
     ) -> Iterator[Document]:
         """Put prompt strategies and sizes of SAM side by side on one image and question.
 
@@ -257,6 +263,7 @@ class Endpoints:
             segmenters: Names of sizes of SAM 2; by default "auto" alone.
             prompter: The model that thinks and points, by name.
             negatives: Whether negative points are sent.
+            views: What the prompter is asked about, as for `segment`: auto, whole or tiles.
 
         Returns:
             {"question", "panels"}: for each strategy and size {"strategy", "segmenter", "asked_again", "area_px",
@@ -276,11 +283,13 @@ class Endpoints:
             self._check(prompter, self._prompters, "prompter")
             for name in sizes:
                 self._check(name, self._segmenters, "size of SAM")
+            check_views(views)
             given.append(uploaded(_path(image)))
             with self._line.turn(stop, _place(tell)):
+                writer = viewed(self._open_prompter(prompter), views)
                 openers = {name: partial(self._open_segmenter, name) for name in sizes}
                 for event in comparing.compare(
-                    self._open_prompter(prompter), openers, given[0], words, strategies=[str(name) for name in names],
+                    writer, openers, given[0], words, strategies=[str(name) for name in names],
                     negatives=bool(negatives), stop=stop,
                 ):  # fmt: skip
                     if isinstance(event, comparing.Thought):

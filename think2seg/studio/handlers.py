@@ -32,6 +32,7 @@ from think2seg.studio.hand import Hand, Held
 from think2seg.studio.intake import asked_words, described, uploaded
 from think2seg.studio.jobs import Job, Sessions, Tell, Work
 from think2seg.studio.line import Line, ordinal
+from think2seg.tiles import check_views, viewed
 from think2seg.types import Result
 
 _log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Parts:
     document: Any
     files: tuple[Any, Any, Any]
     prompter: Any
+    views: Any
     segmenter: Any
     models: Any
     about: Any
@@ -174,6 +176,7 @@ class Desk:
         segmenter: str,
         strategy: str,
         negatives: bool,
+        views: str = "auto",
         request: gr.Request | None = None,
     ) -> Iterator[Updates]:
         """Ask about the picture; yields what changed on the page until the result is there."""
@@ -183,13 +186,14 @@ class Desk:
             words = asked_words(question)
             self._check(prompter, self._prompters, "prompter")
             self._check(segmenter, self._segmenters, "size of SAM")
+            check_views(views)
             tell(Stage("looking at the picture"))
             path = raster or picture
             loaded = uploaded(path)
             tell(Loaded(loaded, edits.sha256(str(path)), words))
             with self._line.turn(stop, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
                 tell(Stage("loading the model"))
-                writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
+                writer, filler = viewed(self._open_prompter(prompter), views), self._open_segmenter(segmenter)
                 tell(Opened(f"{writer.about}\n{filler.about}", writer.name, filler.name))
                 tell(Stage("looking at the picture"))
                 pipeline = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives))

@@ -101,7 +101,7 @@ def _compare(
     run.click(desk.wait, None, [status, run, stop], **_SHORT).then(
         desk.compare,
         [parts.picture, parts.raster, parts.question, parts.prompter, strategies, sizes, negatives, ask_each, truth,
-         parts.held, answers],
+         parts.held, answers, parts.views],
         [status, view, run, stop, plate, csv, answers],
         concurrency_id=THINK, concurrency_limit=let_in, **_QUIET,
     )  # fmt: skip
@@ -142,7 +142,7 @@ def _votes(
     run.click(desk.wait, None, [status, run, stop], **_SHORT).then(
         desk.ask,
         [parts.picture, parts.raster, parts.question, parts.prompter, parts.segmenter, strategy, negatives, number,
-         temperature, seed, parts.held],
+         temperature, seed, parts.held, parts.views],
         [status, view, run, stop],
         concurrency_id=THINK, concurrency_limit=let_in, **_QUIET,
     )  # fmt: skip

@@ -34,6 +34,7 @@ from think2seg.studio.intake import asked_words, uploaded, uploaded_path
 from think2seg.studio.jobs import Job, Sessions
 from think2seg.studio.lab_board import ComparisonBoard, Shown, trouble
 from think2seg.studio.line import Gone, Line, ordinal
+from think2seg.tiles import check_views, viewed
 from think2seg.types import Result
 
 _log = logging.getLogger(__name__)
@@ -158,6 +159,7 @@ class Lab:
         truth: str | None,
         held: Held | None,
         answers: Kept,
+        views: str = "auto",
         request: gr.Request | None = None,
     ) -> Iterator[Updates]:
         """Compare strategies × sizes of SAM; yields what changed on the page, last of all the plate and the table."""
@@ -173,6 +175,7 @@ class Lab:
                 ("prompter", [prompter], self._prompters),
             ):
                 check(what, came, known)
+            check_views(views)
             words = asked_words(question).strip()
             loaded = uploaded(raster or picture)
             height, width = loaded.pixels.shape[:2]
@@ -180,7 +183,7 @@ class Lab:
             tell(Shown(loaded, words))
             with self._line.turn(halt, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
                 tell(Stage("loading the model"))
-                writer = self.writer(prompter, held)
+                writer = self.writer(prompter, views, held)
                 stored = about_the_same([*answers, *said_by_the_model(held)], writer.name, loaded, words)
                 for event in comparing.compare(
                     writer,
@@ -221,10 +224,10 @@ class Lab:
             finally:
                 self.stops.forget(request, stop)
 
-    def writer(self, name: str, held: Held | None) -> Prompter:
+    def writer(self, name: str, views: str, held: Held | None) -> Prompter:
         """The prompter; if it cannot run here, one that says so when it is asked, for what needs no asking goes on."""
         try:
-            return self._open_prompter(name)
+            return viewed(self._open_prompter(name), views)
         except ModelError as error:
             if not said_by_the_model(held):
                 raise

@@ -21,6 +21,7 @@ from think2seg.studio import canvas, door, edits, examples, lab, line, watch
 from think2seg.studio.endpoints import Endpoints
 from think2seg.studio.handlers import Desk, Parts
 from think2seg.studio.takeaway import Takeaway
+from think2seg.tiles import VIEWS
 
 TITLE = "Think2Seg"
 SENTENCE = "Ask an aerial image a question: a vision-language model thinks aloud and points, SAM 2 fills in the pixels."
@@ -109,14 +110,14 @@ def page(
                 results, table, document, files, taken = _results()
                 strip = _strip(found)
             with gr.Column(scale=5, min_width=340):
-                prompter, segmenter, strategy, negatives, models_line = _settings(
+                prompter, views, segmenter, strategy, negatives, models_line = _settings(
                     prompters, segmenters, default_prompter, default_segmenter
                 )
         held, sheet = gr.State(None, time_to_live=_HOUR), gr.State(None, time_to_live=_HOUR)
         parts = Parts(
             canvas=view, picture=picture, raster=raster, sources=sources, question=question, segment=segment, stop=stop,
             status=status, thought=thought, results=results, table=table, document=document, files=files,
-            prompter=prompter, segmenter=segmenter, models=models_line, about=about, held=held,
+            prompter=prompter, views=views, segmenter=segmenter, models=models_line, about=about, held=held,
             sheet=sheet, row=row, row_words=row_words,
         )  # fmt: skip
         taken.wire(held, {"concurrency_id": line.EXPORT, "concurrency_limit": 2})
@@ -200,12 +201,17 @@ def _strip(found: dict[str, examples.Example]) -> Any:
 
 def _settings(
     prompters: list[str], segmenters: list[str], default_prompter: str, default_segmenter: str
-) -> tuple[Any, Any, Any, Any, Any]:
+) -> tuple[Any, Any, Any, Any, Any, Any]:
     with gr.Accordion("Settings", open=True, elem_id="settings"):
-        prompter = gr.Dropdown(
-            prompters, value=default_prompter, label="Prompter", info="thinks and points; used at the next question",
-            filterable=False, elem_id="prompter",
-        )  # fmt: skip
+        with gr.Row():
+            prompter = gr.Dropdown(
+                prompters, value=default_prompter, label="Prompter", filterable=False, min_width=190,
+                info="thinks and points, from the next question on", elem_id="prompter",
+            )  # fmt: skip
+            views = gr.Dropdown(
+                [(words, name) for name, words in VIEWS.items()], value="auto", label="Views", filterable=False,
+                min_width=190, info="what the prompter looks at", elem_id="views",
+            )  # fmt: skip
         with gr.Row():
             segmenter = gr.Dropdown(
                 segmenters, value=default_segmenter, label="SAM size", filterable=False, min_width=190,
@@ -218,7 +224,7 @@ def _settings(
         negatives = gr.Checkbox(True, label="Send negative points, if the strategy has any", elem_id="negatives")
         line = canvas.status("", elem_id="models")
         gr.HTML(f"<p>{NANO}</p>", elem_id="nano")
-    return prompter, segmenter, strategy, negatives, line
+    return prompter, views, segmenter, strategy, negatives, line
 
 
 def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip: Any, let_in: int) -> None:
@@ -240,7 +246,7 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
     waiting = gr.on([p.segment.click, p.question.submit], desk.wait, None,
                     [p.status, p.canvas, p.segment, p.stop], **short)  # fmt: skip
     asking = waiting.then(
-        desk.ask, [p.picture, p.raster, p.question, p.prompter, p.segmenter, strategy, negatives], run,
+        desk.ask, [p.picture, p.raster, p.question, p.prompter, p.segmenter, strategy, negatives, p.views], run,
         concurrency_id=line.THINK, concurrency_limit=let_in, **private,
     )  # fmt: skip
     asking.failure(desk.not_taken, None, [p.status, p.segment, p.stop], **short)

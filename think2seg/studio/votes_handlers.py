@@ -26,6 +26,7 @@ from think2seg.studio.lab_board import Shown
 from think2seg.studio.lab_handlers import Stops, about_the_same, check, followed, note, said_by_the_model
 from think2seg.studio.line import Gone, Line, ordinal
 from think2seg.studio.votes_board import VotesBoard
+from think2seg.tiles import check_views, viewed
 
 MOST = 16
 """Samples that the page draws at most: each takes as long as a question."""
@@ -84,6 +85,7 @@ class Poll:
         temperature: float,
         seed: float,
         held: Held | None,
+        views: str = "auto",
         request: gr.Request | None = None,
     ) -> Iterator[Updates]:
         """Draw samples; yields what changed on the page until they have voted."""
@@ -95,6 +97,7 @@ class Poll:
         def work(halt: threading.Event, tell: Callable[[Any], None]) -> None:
             check("prompter", [prompter], self._prompters)
             check("size of SAM", [segmenter], self._segmenters)
+            check_views(views)
             asked = find_strategy(str(strategy))
             words = asked_words(question).strip()
             if not count:
@@ -105,7 +108,7 @@ class Poll:
             tell(Shown(loaded, words))
             with self._line.turn(halt, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
                 tell(Stage("loading the model"))
-                writer, filler = self._open_prompter(prompter), self._open_segmenter(segmenter)
+                writer, filler = viewed(self._open_prompter(prompter), views), self._open_segmenter(segmenter)
                 stored = about_the_same(said_by_the_model(held), writer.name, loaded, words)
                 greedy = next((r for r in stored if (r.strategy, r.segmenter) == (asked.name, filler.name)), None)
                 for event in voting.votes(

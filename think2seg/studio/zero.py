@@ -92,6 +92,7 @@ class LentPrompter:
 
     def __init__(self, name: str, held: Prompter) -> None:
         self.name, self.about = held.name, held.about
+        self.tiled = getattr(held, "tiled", False)
         self._known_as = name
 
     def write(
