@@ -173,7 +173,8 @@ def test_streamed_and_batched_say_the_same() -> None:
     text, answer = streamed(tiled(Eye(), 2), image)
     batched = asked(tiled(Eye(), 2), image)
     assert answer == batched
-    assert text.index("Upper left") < text.index("Lower right") < text.index("<answer>")
+    assert text.count("<answer>") == 2 and text.index("<answer>") < text.index("Upper left")  # the whole picture's, now
+    assert text.index("Upper left") < text.index("Lower right") < text.rindex("<answer>")
 
 
 def test_one_unreadable_view_costs_itself_only() -> None:
@@ -361,3 +362,19 @@ def test_counts_in_the_thoughts_of_tiles_are_not_held_against_the_answer() -> No
     assert len(answer.prompts) == 3 and "a total of 3 objects" in answer.thought
     assert contradiction(answer.thought, {3}) is None
     assert contradiction("I see 2 rectangles.", {3}) is not None
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_whole_pictures_answer_is_there_before_any_tile_is_asked_about(stopped: bool) -> None:
+    eye, stop = Eye(), threading.Event()
+    image = picture((20, 20, 60, 60), (310, 220, 350, 260), (320, 40, 327, 47))
+    writing = tiled(eye, 2, 2).write(Query(image, "?"), BOX, stop=stop, deadline=None)
+    text, first = "", None
+    for piece in writing.pieces:
+        text += piece
+        if first is None and "</answer>" in text:
+            first = len(parse(text, writing.frame).prompts), eye.asked
+            if stopped:
+                stop.set()
+    assert first == (2, 1)
+    assert (len(parse(text, writing.frame).prompts), eye.asked) == ((2, 1) if stopped else (3, 5))

@@ -31,11 +31,12 @@ from think2seg.views import View, merged, placed, views
 SETTLED = (2, 2)
 """Tiles a side, and from how many objects on, where nobody gives numbers: what was chosen on validation photographs."""
 VIEWS = {
-    "auto": "auto: as the prompter is best asked",
-    "whole": "the whole picture",
-    "tiles": "four tiles too, where it shows several objects",
+    "auto": "auto",
+    "whole": "whole picture",
+    "tiles": "tiles too, if several",
 }
-"""What can be asked for by name, and what it means in words."""
+"""What a prompter can be asked about, by name, and in words: what it is best asked about; the whole picture alone; four
+tiles of it as well, where the whole picture shows two objects or more."""
 _MOST = 4
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")  # where one ends and the next begins
 
@@ -112,7 +113,7 @@ class Tiled:
         deadline: float | None,
         sampling: Sampling | None = None,
     ) -> Writing:
-        """The thought grows view by view; the answer follows when all have been asked."""
+        """The whole picture's thought and answer come first; then the tiles' thoughts, and an answer in its place."""
         its = views(query.size, self._side)
         first = self._prompter.write(_seen(query, its[0]), strategy, stop=stop, deadline=deadline, sampling=sampling)
         pieces = self._pieces(query, strategy, stop, deadline, sampling, its, first)
@@ -132,19 +133,24 @@ class Tiled:
         its: Sequence[View],
         writing: Writing,
     ) -> Generator[str, None, None]:
-        yield "<think> "
+        yield "<think>"
         told = _Told(query, strategy)
         for view in its:
             if told.views:
                 if stop.is_set() or (deadline is not None and time.monotonic() > deadline):
                     break
+                yield "\n<think>" if told.views == 1 and told.shown is not None else "\n"
                 seen = _seen(query, view)
                 writing = self._prompter.write(seen, strategy, stop=stop, deadline=deadline, sampling=sampling)
             yield from told.follow(view, writing)
-            if told.views == 1 and not self._closer(told.shown):
-                break
-        prompts = told.prompts()
-        yield told.sum(prompts) + render(Answer("", prompts)).removeprefix("<think> ")
+            if told.views == 1:
+                if told.shown is not None:  # an answer already, which stands if the tiles say no other
+                    yield _answered(told.prompts())
+                if not self._closer(told.shown):
+                    return
+        if told.views > 1 or told.shown is None:
+            prompts = told.prompts()
+            yield told.sum(prompts) + _answered(prompts)
 
 
 class BatchTiled(Tiled):
@@ -157,7 +163,7 @@ class BatchTiled(Tiled):
     ) -> list[Completion]:
         cut = [views(query.size, self._side) for query in queries]
         told = [_Told(query, strategy) for query in queries]
-        thoughts = [""] * len(queries)
+        thoughts: list[list[str]] = [[] for _ in queries]
 
         def ask(asked: list[tuple[int, View]]) -> None:
             for start in range(0, len(asked), len(queries)):  # tiles as many at once as pictures
@@ -165,11 +171,16 @@ class BatchTiled(Tiled):
                 seen = [_seen(queries[k], view) for k, view in part]
                 written = self._prompter.complete(seen, strategy, sampling=sampling)
                 for (k, view), completion in zip(part, written, strict=True):
-                    thoughts[k] += told[k].take(view, completion)
+                    thoughts[k].append(told[k].take(view, completion))
 
         ask([(k, its[0]) for k, its in enumerate(cut)])
         ask([(k, view) for k, its in enumerate(cut) if self._closer(told[k].shown) for view in its[1:]])
-        return [its.together(thought) for its, thought in zip(told, thoughts, strict=True)]
+        return [its.together("\n".join(thought)) for its, thought in zip(told, thoughts, strict=True)]
+
+
+def _answered(prompts: tuple[Prompt, ...]) -> str:
+    """The end of a thought, and the answer."""
+    return render(Answer("", prompts)).removeprefix("<think> ")
 
 
 def _seen(query: Query, view: View) -> Query:
@@ -203,7 +214,7 @@ class _Told:
         text: list[str] = []
         thought = ""  # of a tile: what is not yet a sentence
         if not first:
-            yield self._cut(f"\n{view.name.capitalize()}:")
+            yield self._cut(f"{view.name.capitalize()}:")
         new = 0
         with closing(writing.pieces) as pieces:
             for piece in pieces:

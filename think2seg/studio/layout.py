@@ -206,11 +206,11 @@ def _settings(
         with gr.Row():
             prompter = gr.Dropdown(
                 prompters, value=default_prompter, label="Prompter", filterable=False, min_width=190,
-                info="thinks and points, from the next question on", elem_id="prompter",
+                info="asked at the next question", elem_id="prompter",
             )  # fmt: skip
             views = gr.Dropdown(
                 [(words, name) for name, words in VIEWS.items()], value="auto", label="Views", filterable=False,
-                min_width=190, info="what the prompter looks at", elem_id="views",
+                min_width=190, info="what it looks at then", elem_id="views",
             )  # fmt: skip
         with gr.Row():
             segmenter = gr.Dropdown(
