@@ -342,7 +342,11 @@ class Desk:
                 yield self._changes(board, batch)
             if board.result is not None and board.picture is not None:
                 # What the page shows once more: a browser that is very busy was seen to lose one of two quick updates.
-                shown = {p.status: gr.update(said=board.line), p.thought: gr.update(**board.thought)}
+                shown = {
+                    p.status: gr.update(said=board.line),
+                    p.thought: gr.update(**board.thought),
+                    p.about: gr.update(said={"kind": "idle", "words": board.about}),
+                }
                 canvas = gr.update(scene=board.scene, phase=board.phase)
                 yield {**self._outcome(board, board.result, board.picture), **shown, p.canvas: canvas, **self._idle()}
         except Exception as error:  # noqa: BLE001 - a door: whatever it is, the page stays usable
