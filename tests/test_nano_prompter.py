@@ -341,6 +341,23 @@ def test_a_run_can_begin_from_an_exported_model(words, writer, tmp_path):
     run.advance()
 
 
+def test_the_mean_of_exported_models_is_of_all_their_weights(words, tmp_path):
+    from train.nano.prompter_export import average, export
+
+    made = [tiny(words) for _ in range(3)]
+    for number, model in enumerate(made):
+        torch.manual_seed(number)
+        with torch.no_grad():
+            for p in model.parameters():
+                p.copy_(torch.randint(-8, 8, p.shape) * 0.75)  # exact in bfloat16, and so are sums of them
+        export(model, words, tmp_path / str(number))
+    mean = average([tmp_path / str(number) for number in range(3)]).state_dict()
+    held = [model.state_dict() for model in made]
+    for name, p in mean.items():
+        assert torch.allclose(p, sum(h[name].float() for h in held) / 3, atol=1e-5), name
+    assert not torch.equal(mean["lm_head.weight"], held[0]["lm_head.weight"].float())
+
+
 def test_a_finer_model_begins_from_a_coarser_one(words):
     """A cell full of one patch says, to a merger of one patch, what it said to a merger of four."""
     coarse = tiny(words).model.visual.merger

@@ -1,8 +1,9 @@
-"""DOOR: makes the bundled prompter. `python -m train.nano.prompter tokenizer|render|train|export|measure --help`.
+"""DOOR: makes the bundled prompter. `python -m train.nano.prompter render|train|export|average|measure --help`.
 
     python -m train.nano.prompter render  --cache CACHE --scenes 10000          # once, 65 ms a scene
     python -m train.nano.prompter train   --cache CACHE --nwpu DIR --run RUN --minutes 100
     python -m train.nano.prompter export  --run RUN --to assets/nano-prompter
+    python -m train.nano.prompter average --models FOLDER FOLDER --to assets/nano-prompter
     python -m train.nano.prompter measure --model assets/nano-prompter --scenes 300 --seed-start 0 --nwpu DIR
 
 Training runs on one CPU thread in bfloat16 autocast, in two stages: a dense one that teaches the image tokens what is
@@ -29,7 +30,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGenera
 
 from think2seg import machine
 from train.nano.prompter_batch import Batches
-from train.nano.prompter_export import export
+from train.nano.prompter_export import average, export
 from train.nano.prompter_loss import Dense, Terms, dense_loss, glance_loss, talk_loss
 from train.nano.prompter_measure import measure
 from train.nano.prompter_model import CELLS, PackedForward, Sizes, build, config, finer
@@ -286,6 +287,9 @@ def main(arguments: list[str] | None = None) -> int:
     p = verbs.add_parser("export", help="write a run's model in the hub's layout")
     p.add_argument("--run", type=Path, required=True)
     p.add_argument("--to", type=Path, required=True)
+    p = verbs.add_parser("average", help="write the mean of exported models of one line, in the hub's layout")
+    p.add_argument("--models", type=Path, nargs="+", required=True, help="each begun from the one before")
+    p.add_argument("--to", type=Path, required=True)
     p = verbs.add_parser("measure", help="ask an exported model, and compare with the truth")
     p.add_argument("--model", type=Path, required=True)
     p.add_argument("--scenes", type=int, default=300)
@@ -312,6 +316,9 @@ def main(arguments: list[str] | None = None) -> int:
         model.load_state_dict(state["model"])
         export(model, words, args.to)
         print(f"step {state['step']}, {state['spent'] / 60:.1f} minutes -> {args.to}")
+    elif args.verb == "average":
+        export(average(args.models), load_tokenizer(args.models[0]), args.to)
+        print(f"the mean of {len(args.models)} models -> {args.to}")
     else:
         table = measure(
             args.model, args.scenes, args.seed_start, args.phrasings, args.questions, args.nwpu, show=args.show

@@ -1,8 +1,11 @@
-"""Writes a trained prompter in the hub's own layout: what `from_pretrained(folder)` reads, bfloat16, small shards."""
+"""Writes a trained prompter in the hub's own layout: what `from_pretrained(folder)` reads, bfloat16, small shards.
+
+And means of such models, where each began from the one before (Wortsman et al. 2022, arXiv 2203.05482)."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -31,3 +34,16 @@ def export(model: Qwen2_5_VLForConditionalGeneration, words: PreTrainedTokenizer
     for old in folder.glob("*.safetensors"):
         if old.name not in names:
             old.unlink()
+
+
+def average(folders: Sequence[Path]) -> Qwen2_5_VLForConditionalGeneration:
+    """The model whose every weight is the mean of the exported models' in float32. Raises `RuntimeError` if they differ
+    in shape."""
+    model, *others = (Qwen2_5_VLForConditionalGeneration.from_pretrained(f, dtype=torch.float32) for f in folders)
+    mean = model.state_dict()
+    for number, other in enumerate(others, start=2):
+        held = other.state_dict()
+        mean = {name: weight + (held[name] - weight) / number for name, weight in mean.items()}
+    model.load_state_dict(mean)
+    model.tie_weights()
+    return model
