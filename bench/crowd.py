@@ -156,7 +156,7 @@ class Crowd:
             files = {"files": (name_of(colour), picture(colour))}
             path = (await web.post(f"{self.url}/upload", files=files)).raise_for_status().json()[0]
             file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-            data = [file, QUESTION, "nano", "nano", "box+2", True]
+            data = [file, QUESTION, "nano", "nano", "box+2", True, "auto"]
             body = {"data": data, "fn_index": self.index, "session_hash": session}
             while (joined := await web.post(f"{self.url}/queue/join", json=body)).status_code == 503:
                 self.count.refused += 1
