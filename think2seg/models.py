@@ -80,7 +80,7 @@ PROMPTERS: tuple[PrompterEntry, ...] = (
     PrompterEntry(
         "nano",
         _bundled("nano-prompter"),
-        "Bundled, 7.8 M parameters, for a CPU: knows twenty kinds of objects, large and single ones best; a toy.",
+        "Bundled, 7.1 M parameters, for a CPU: knows twenty kinds of objects, large and single ones best; a toy.",
         tiled=True,
     ),
     PrompterEntry(
