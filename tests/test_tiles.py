@@ -316,6 +316,34 @@ def test_what_writes_batches_still_does_and_what_does_not_streams() -> None:
     assert writing.processors == 1  # the segmenter leaves it alone
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_where_a_processor_is_kept_busy_tiles_are_one_batch(stopped: bool) -> None:
+    class Busy(Eye):
+        batches: list[int]
+
+        def write(self, query: Query, strategy: Strategy, **options) -> Writing:
+            self.batches.append(0)
+            return replace(super().write(query, strategy, **options), processors=1)
+
+        def complete(self, queries: Sequence[Query], strategy: Strategy, **options) -> list[Completion]:
+            self.batches.append(len(queries))
+            return super().complete(queries, strategy, **options)
+
+    image = picture((20, 20, 60, 60), (310, 220, 350, 260), (320, 40, 327, 47))
+    eye, stop = Busy(), threading.Event()
+    eye.batches = []
+    writing = tiled(eye, 2, 2).write(Query(image, "white?"), BOX, stop=stop, deadline=None)
+    text = ""
+    for piece in writing.pieces:
+        text += piece
+        if stopped and "</answer>" in text:
+            stop.set()
+    assert eye.batches == ([0] if stopped else [0, 4])
+    answer = parse(text, writing.frame)
+    assert len(answer.prompts) == (2 if stopped else 3)
+    assert stopped or answer == streamed(tiled(Eye(), 2, 2), image)[1]
+
+
 def test_a_prompter_is_asked_as_it_says_unless_told_otherwise() -> None:
     eye, plain = Eye(), Plain()
     assert tiled(eye, None) is eye and settled(eye, None) == (1, 0)

@@ -135,28 +135,60 @@ class Tiled:
     ) -> Generator[str, None, None]:
         yield "<think>"
         told = _Told(query, strategy)
-        for view in its:
-            if told.views:
-                if stop.is_set() or (deadline is not None and time.monotonic() > deadline):
-                    break
-                yield "\n<think>" if told.views == 1 and told.shown is not None else "\n"
-                seen = _seen(query, view)
-                writing = self._prompter.write(seen, strategy, stop=stop, deadline=deadline, sampling=sampling)
-            yield from told.follow(view, writing)
-            if told.views == 1:
-                if told.shown is not None:  # an answer already, which stands if the tiles say no other
-                    yield _answered(told.prompts())
-                if not self._closer(told.shown):
-                    return
+        yield from told.follow(its[0], writing)
+        if told.shown is not None:  # an answer already, which stands if the tiles say no other
+            yield _answered(told.prompts())
+            if not self._closer(told.shown):
+                return
+        tiles = self._tiles(query, strategy, stop, deadline, sampling, its[1:], writing.processors)
+        for view, closer in tiles:
+            yield "\n<think>" if told.views == 1 and told.shown is not None else "\n"
+            yield from told.follow(view, closer)
         if told.views > 1 or told.shown is None:
             prompts = told.prompts()
             yield told.sum(prompts) + _answered(prompts)
 
+    def _tiles(
+        self,
+        query: Query,
+        strategy: Strategy,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None,
+        tiles: Sequence[View],
+        processors: int,
+    ) -> Iterator[tuple[View, Writing]]:
+        """Each tile with what is written about it, one after another until it is told to stop. processors: how many of
+        this machine's the writing keeps busy."""
+        for view in tiles:
+            if _over(stop, deadline):
+                return
+            seen = _seen(query, view)
+            yield view, self._prompter.write(seen, strategy, stop=stop, deadline=deadline, sampling=sampling)
+
 
 class BatchTiled(Tiled):
-    """A `BatchPrompter` made of another one, in every other way as `Tiled`."""
+    """A `BatchPrompter` made of another one, in every other way as `Tiled`, but that on this machine's processors the
+    tiles are written about as one batch, in half the time: its words come at once, and it ends no earlier."""
 
     _prompter: BatchPrompter
+
+    def _tiles(
+        self,
+        query: Query,
+        strategy: Strategy,
+        stop: threading.Event,
+        deadline: float | None,
+        sampling: Sampling | None,
+        tiles: Sequence[View],
+        processors: int,
+    ) -> Iterator[tuple[View, Writing]]:
+        if not processors:
+            yield from super()._tiles(query, strategy, stop, deadline, sampling, tiles, processors)
+        elif tiles and not _over(stop, deadline):
+            seen = [_seen(query, view) for view in tiles]
+            written = self._prompter.complete(seen, strategy, sampling=sampling)
+            yield from zip(tiles, map(_whole, written), strict=True)
 
     def complete(
         self, queries: Sequence[Query], strategy: Strategy, *, sampling: Sampling | None = None
@@ -181,6 +213,15 @@ class BatchTiled(Tiled):
 def _answered(prompts: tuple[Prompt, ...]) -> str:
     """The end of a thought, and the answer."""
     return render(Answer("", prompts)).removeprefix("<think> ")
+
+
+def _whole(completion: Completion) -> Writing:
+    """What is written already, as one piece."""
+    return Writing(completion.frame, (piece for piece in (completion.text,)), completion.dialect)
+
+
+def _over(stop: threading.Event, deadline: float | None) -> bool:
+    return stop.is_set() or (deadline is not None and time.monotonic() > deadline)
 
 
 def _seen(query: Query, view: View) -> Query:
@@ -242,8 +283,7 @@ class _Told:
 
     def take(self, view: View, completion: Completion) -> str:
         """The same for what is written already."""
-        pieces = (piece for piece in (completion.text,))
-        return "".join(self.follow(view, Writing(completion.frame, pieces, completion.dialect)))
+        return "".join(self.follow(view, _whole(completion)))
 
     def prompts(self) -> tuple[Prompt, ...]:
         """All views' prompts, one an object. Raises `AnswerError` if no view's text can be read."""
