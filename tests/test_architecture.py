@@ -31,11 +31,12 @@ ROOMS: dict[str, set[str]] = {
     "weights": {"errors", "models"},
     "machine": set(),
     "prompter": {"types", "errors", "answer", "strategy", "dialect", "models", "weights", "machine"},
-    "tiles": {"types", "errors", "strategy", "answer", "dialect", "prompter"},
+    "views": {"types", "answer"},
+    "tiles": {"types", "errors", "strategy", "answer", "dialect", "prompter", "views"},
     "agreement": {"types", "errors", "strategy", "dialect", "prompter"},
     "baselines": {"types", "errors"},
     "segmenter": {"types", "errors", "models", "weights", "machine"},
-    "zoom": {"types", "errors", "segmenter"},
+    "zoom": {"types", "errors", "segmenter", "views"},
     "pipeline": {
         "types", "errors", "strategy", "answer", "dialect", "images", "overlay", "metrics", "record", "models",
         "weights", "machine", "prompter", "tiles", "agreement", "segmenter", "zoom",
@@ -65,7 +66,7 @@ ROOMS: dict[str, set[str]] = {
 # Files that are a room's back room, by the room they belong to.
 BACK_ROOMS = {
     "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter",
-    "pictures_once": "prompter", "views": "tiles", "shared_prefix": "prompter", "heat": "overlay",
+    "pictures_once": "prompter", "shared_prefix": "prompter", "heat": "overlay",
     "sam2_nano": "segmenter", "sam2_encoder": "segmenter", "sam2_decoder": "segmenter", "pump": "pipeline",
     "comparison": "compare", "plate": "compare", "comparison_command": "__main__", "terminal": "__main__",
     "evaluation_commands": "__main__", "export_command": "__main__",
@@ -90,6 +91,7 @@ OUTSIDE: dict[str, set[str]] = {
     "weights": {"torch", "huggingface_hub"},
     "machine": {"torch"},
     "prompter": {"torch", "transformers", "PIL", "safetensors"},
+    "views": set(),
     "tiles": set(),
     "agreement": {"numpy"},
     "zoom": {"numpy"},

@@ -103,8 +103,9 @@ def closer_options(parser: argparse.ArgumentParser, *, measuring: bool = True) -
     """--tiles, --tiles-from, --zoom and --agree, which every command that asks a model for one answer has."""
     tiles_options(parser, measuring=measuring)
     parser.add_argument(
-        "--zoom", type=float, metavar="F", help="segment a crop of F sides round each box (default: the whole picture)"
-    )
+        "--zoom", type=int, metavar="N",
+        help="the segmenter sees N x N overlapping tiles too, where boxes lie inside one (default: the whole picture)",
+    )  # fmt: skip
     parser.add_argument(
         "--agree", type=int, default=0, metavar="N",
         help="draw N answers more, and take the one that the others agree with most (default: 0, no)",
@@ -325,16 +326,19 @@ def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[BatchP
     return asked, weights.identity(entry) | {"dialect": entry.dialect} | closer
 
 
-def _segmenter(name: str, device: str | None, factor: float | None) -> tuple[Segmenter, dict[str, Any]]:
+def _segmenter(name: str, device: str | None, zoom_side: int | None) -> tuple[Segmenter, dict[str, Any]]:
     from think2seg import models, weights, zoom
     from think2seg import segmenter as segmenters
     from think2seg.baselines import BASELINES
 
+    zoom.check(zoom_side)
     if name in BASELINES:
+        if zoom_side is not None:
+            raise QueryError(f"{name!r} looks at no picture, so it cannot look closer; leave --zoom out.")
         return BASELINES[name], {"name": name, "source": "baseline", "revision": "no model"}
     entry = weights.choose_segmenter()[0] if name == "auto" else models.find_segmenter(name)
-    closer = {} if factor is None else {"zoom": factor}
-    return zoom.zoomed(segmenters.load(name, device=device), factor), weights.identity(entry) | closer
+    closer = {} if zoom_side is None else {"zoom": zoom_side}
+    return zoom.zoomed(segmenters.load(name, device=device), zoom_side), weights.identity(entry) | closer
 
 
 def _device(options: argparse.Namespace, processes: Processes) -> str | None:

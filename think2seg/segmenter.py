@@ -48,6 +48,14 @@ class Segmenter(Protocol):
         """One mask a prompt, in their order, (H, W) bool; prompts are in pixels of `image`."""
 
 
+class LogitSegmenter(Segmenter, Protocol):
+    """A segmenter that also says how sure it is of each place."""
+
+    def logits(self, image: NDArray[np.uint8], prompts: Sequence[Prompt]) -> list[tuple[NDArray[np.float32], float]]:
+        """For each prompt its logits, (h, w) on the model's own grid over the whole of `image`, above 0 inside the
+        mask, and a score from 0 to 1."""
+
+
 class Sam2Segmenter:
     """A SAM 2 of any size. One mask a prompt (`multimask_output=False`, as in the paper).
 
@@ -92,10 +100,13 @@ class Sam2Segmenter:
             self._embedding(image)
 
     def segment(self, image: NDArray[np.uint8], prompts: Sequence[Prompt]) -> list[Mask]:
-        """One mask a prompt. Prompts with the same number of points share a batch: padding would change the masks.
+        """One mask a prompt. Raises `ModelError` if memory runs out."""
+        found = self.logits(image, prompts)
+        return [Mask(upscaled(grid, image.shape[:2]) > 0, score, i) for i, (grid, score) in enumerate(found)]
 
-        Raises `ModelError` if memory runs out.
-        """
+    def logits(self, image: NDArray[np.uint8], prompts: Sequence[Prompt]) -> list[tuple[NDArray[np.float32], float]]:
+        """Logits and a score a prompt. Prompts with the same number of points share a batch: padding would change the
+        masks. Raises `ModelError` if memory runs out."""
         import torch
 
         if not prompts:
@@ -104,7 +115,7 @@ class Sam2Segmenter:
         for index, prompt in enumerate(prompts):
             shape = (prompt.box is not None, len(prompt.positive) + len(prompt.negative))
             alike.setdefault(shape, []).append(index)
-        masks: dict[int, Mask] = {}
+        decoded: dict[int, tuple[NDArray[np.float32], float]] = {}
         with self._lock, torch.inference_mode(), self._precision():
             embedding = self._embedding(image)
             self._predictor._orig_hw = [image.shape[:2]]
@@ -113,8 +124,8 @@ class Sam2Segmenter:
                     batch = indices[start : start + _PROMPTS_A_BATCH]
                     logits, scores = self._decode(embedding, [prompts[i] for i in batch])
                     for i, grid, score in zip(batch, logits, scores, strict=True):
-                        masks[i] = Mask(_pixels(grid, image.shape[:2]), min(max(float(score), 0.0), 1.0), i)
-        return [masks[i] for i in range(len(prompts))]
+                        decoded[i] = grid, min(max(float(score), 0.0), 1.0)
+        return [decoded[i] for i in range(len(prompts))]
 
     def _precision(self) -> AbstractContextManager[Any]:
         import torch
@@ -206,13 +217,13 @@ def _no_longer_than(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _pixels(logits: NDArray[np.float32], height_width: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask of `height_width` from the decoder's grid, bilinear, cut at 0."""
+def upscaled(logits: NDArray[np.float32], height_width: tuple[int, int]) -> NDArray[np.float32]:
+    """Logits of `height_width` from the model's own grid, bilinear."""
     import cv2
 
     height, width = height_width
     full = cv2.resize(np.ascontiguousarray(logits), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(full > 0.0)
+    return np.asarray(full, dtype=np.float32)
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Views of a picture: the whole of it and overlapping tiles, and what they show of the same objects, once an object.
 
-It knows windows and prompts; nobody who is asked about a view. Back room of `tiles.py`.
+It knows windows and prompts; nobody who is asked about a view.
 """
 
 from __future__ import annotations

@@ -1,96 +1,106 @@
-"""A segmenter that looks closer: any segmenter, given a crop round each box instead of the whole picture.
+"""A segmenter that looks closer: one that gives logits, shown the whole picture and overlapping tiles of it.
 
 A segmenter squashes the picture to its own input size, where an object of a few dozen pixels has no outline left. Here
-each prompt's surroundings are encoded by themselves. It costs an encoding a prompt, which a small model can afford. It
-does not know questions or models; prompts without a box, which say nothing of an object's size, see the whole picture.
+a prompt whose box lies well inside a tile is decoded on that tile too, and the mean of both looks' logits is its mask.
+It costs an encoding for each tile that is needed, kept like any picture's. Prompts without a box, which say nothing of
+an object's size, see the whole picture alone. It does not know questions or models.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from think2seg.errors import QueryError
-from think2seg.segmenter import Segmenter
+from think2seg.segmenter import LogitSegmenter, Segmenter, upscaled
 from think2seg.types import Mask, Prompt, Size
+from think2seg.views import View, views
 
-LEAST = 2
-"""Pixels by which a crop exceeds its box on every side, at the least; where the picture ends, it ends."""
-WORTH = 0.7
-"""A crop that is more than this share of the picture, in both directions, is left out: the whole picture serves."""
-
-Window = tuple[int, int, int, int]
-"""(x1, y1, x2, y2) in whole pixels of the source image."""
-
-
-def check(factor: float | None) -> None:
-    """Raises `QueryError` for a crop that leaves nothing round the box, or is no crop; None is no zoom."""
-    if factor is not None and not (math.isfinite(factor) and 1 < factor <= 20):
-        raise QueryError(f"A zoom is the crop's side in sides of the box, above 1 and up to 20; {factor:g} came.")
+SURE = 8.0
+"""Logits count up to this, either way, so that neither look outvotes the other by its size."""
+MARGIN = 0.04
+"""Of a tile's shorter side: so far from the tile's inner edges a box must stay to be decoded on it."""
+_MOST = 4
 
 
-def zoomed(segmenter: Segmenter, factor: float | None) -> Segmenter:
-    """`segmenter`, seeing a crop round each box; itself for None. Raises `QueryError`."""
-    check(factor)
-    return segmenter if factor is None else Zoomed(segmenter, factor)
+def check(side: int | None) -> None:
+    """Raises `QueryError` for tiles a side that are not offered; None is no zoom."""
+    if side is not None and not 2 <= side <= _MOST:
+        raise QueryError(f"A zoom is 2 to {_MOST} tiles a side; {side} came. Leave it out for the whole picture alone.")
+
+
+def zoomed(segmenter: LogitSegmenter, side: int | None) -> Segmenter:
+    """`segmenter`, shown `side` x `side` tiles as well; itself for None. Raises `QueryError`."""
+    check(side)
+    return segmenter if side is None else Zoomed(segmenter, side)
 
 
 class Zoomed:
-    """A `Segmenter` made of another one. factor: the crop's side, in longer sides of the box, above 1."""
+    """A `Segmenter` made of another one. side: tiles a side, which overlap by a fifth."""
 
-    def __init__(self, segmenter: Segmenter, factor: float = 2.0) -> None:
-        """Raises `QueryError` for a factor that leaves nothing round the box."""
-        check(factor)
+    def __init__(self, segmenter: LogitSegmenter, side: int = 2) -> None:
+        """Raises `QueryError` for a number of tiles that is not offered."""
+        check(side)
         self._segmenter = segmenter
-        self._factor = factor
-        self.name = f"{segmenter.name}, zoom {factor:g}"
-        self.about = f"{segmenter.about} Each box is seen in a crop of {factor:g} times its longer side."
+        self._side = side
+        self.name = f"{segmenter.name}, zoom {side}"
+        self.about = f"{segmenter.about} Boxes are seen in {side} x {side} tiles of the picture too."
 
     def encode(self, image: NDArray[np.uint8]) -> None:
-        """Nothing: which crops will be needed is not known yet."""
+        """The whole picture; which tiles will be needed is not known yet."""
+        self._segmenter.encode(image)
 
     def segment(self, image: NDArray[np.uint8], prompts: Sequence[Prompt]) -> list[Mask]:
-        """One mask a prompt, in their order, (H, W) bool; prompts are in pixels of `image`."""
+        """One mask a prompt, in their order, (H, W) bool; prompts are in pixels of `image`. Its score is the mean of
+        both looks' scores."""
         height, width = image.shape[:2]
-        together: dict[Window, list[int]] = {}
+        together: dict[View, list[int]] = {}
         for index, prompt in enumerate(prompts):
-            together.setdefault(window(prompt, (width, height), self._factor), []).append(index)
-        masks: dict[int, Mask] = {}
-        for (x1, y1, x2, y2), indices in together.items():
+            if (view := tile_of(prompt, (width, height), self._side)) is not None:
+                together.setdefault(view, []).append(index)
+        closer: dict[int, tuple[View, NDArray[np.float32], float]] = {}
+        for view, indices in together.items():
+            x1, y1, x2, y2 = view.window
             crop = np.ascontiguousarray(image[y1:y2, x1:x2])
-            moved = [_seen(prompts[i], (x1, y1, x2, y2)) for i in indices]
-            for i, mask in zip(indices, self._segmenter.segment(crop, moved), strict=True):
-                pixels = np.zeros((height, width), dtype=np.bool_)
-                pixels[y1:y2, x1:x2] = mask.pixels
-                masks[i] = Mask(pixels, mask.score, i)
-        return [masks[i] for i in range(len(prompts))]
+            seen = self._segmenter.logits(crop, [_seen(prompts[i], view) for i in indices])
+            closer |= {i: (view, *found) for i, found in zip(indices, seen, strict=True)}
+        masks = []
+        for index, (grid, score) in enumerate(self._segmenter.logits(image, prompts)):
+            logits = upscaled(grid, (height, width))
+            if index in closer:
+                view, finer, second = closer[index]
+                x1, y1, x2, y2 = view.window
+                both = logits[y1:y2, x1:x2].clip(-SURE, SURE) + upscaled(finer, (y2 - y1, x2 - x1)).clip(-SURE, SURE)
+                logits[y1:y2, x1:x2] = both
+                score = (score + second) / 2
+            masks.append(Mask(logits > 0, score, index))
+        return masks
 
 
-def window(prompt: Prompt, size: Size, factor: float) -> Window:
-    """The square round a prompt's box, and its positive points, that is encoded for it, cut to the picture."""
-    whole = (0, 0, *size)
+def tile_of(prompt: Prompt, size: Size, side: int) -> View | None:
+    """The tile, of `side` x `side` of a picture of `size`, (width, height), in which a prompt's box and its positive
+    points lie deepest; None if they lie well inside of none, or if there is no box."""
     if prompt.box is None:
-        return whole
+        return None
     xs = [prompt.box[0], prompt.box[2], *(x for x, _ in prompt.positive)]
     ys = [prompt.box[1], prompt.box[3], *(y for _, y in prompt.positive)]
-    reach = max(max(xs) - min(xs), max(ys) - min(ys)) / 2
-    reach = max(reach * factor, reach + LEAST)
-    found = [0, 0, 0, 0]
-    for k, values in enumerate((xs, ys)):
-        middle = (min(values) + max(values)) / 2
-        found[k] = min(max(0, math.floor(middle - reach)), size[k] - 1)
-        found[k + 2] = max(min(size[k], math.ceil(middle + reach)), found[k] + 1)
-    if all(found[k + 2] - found[k] > WORTH * size[k] for k in (0, 1)):
-        return whole
-    return found[0], found[1], found[2], found[3]
+    extent = min(xs), min(ys), max(xs), max(ys)
+    deepest, found = 0.0, None
+    for view in views(size, side)[1:]:
+        inward = (1, 1, -1, -1)
+        inner = [k for k in range(4) if view.window[k] not in (0, size[k % 2])]
+        depth = min((extent[k] - view.window[k]) * inward[k] for k in inner)
+        if depth >= MARGIN * min(view.size) and depth > deepest:
+            deepest, found = depth, view
+    return found
 
 
-def _seen(prompt: Prompt, seen: Window) -> Prompt:
-    """In the window's own pixels; negative points outside of it have nothing to say there."""
-    x1, y1, x2, y2 = seen
-    box = prompt.box and (prompt.box[0] - x1, prompt.box[1] - y1, prompt.box[2] - x1, prompt.box[3] - y1)
+def _seen(prompt: Prompt, view: View) -> Prompt:
+    """In the view's own pixels; negative points outside of it have nothing to say there."""
+    x1, y1, x2, y2 = view.window
+    assert prompt.box is not None
+    box = (prompt.box[0] - x1, prompt.box[1] - y1, prompt.box[2] - x1, prompt.box[3] - y1)
     outside = tuple((x - x1, y - y1) for x, y in prompt.negative if x1 <= x <= x2 and y1 <= y <= y2)
     return Prompt(box, tuple((x - x1, y - y1) for x, y in prompt.positive), outside)

@@ -26,14 +26,19 @@ from safetensors.torch import load_file
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from think2seg.sam2_nano import build_nano, prepare
+from think2seg.segmenter import Sam2Segmenter, Segmenter
+from think2seg.types import Prompt
+from think2seg.zoom import Zoomed
 from train.nano import segmenter_data as data
 
 MIN_PIXELS = 20
 """Smaller objects, in pixels of the source image, are left out."""
 STRATA = (("under 1 %", 0.0, 0.01), ("1-3 %", 0.01, 0.03), ("over 3 %", 0.03, 1.01))
 PROMPTS = ("box and points", "box off by 10 % and points", "box alone", "points alone")
-COLUMNS = (*PROMPTS, "zoomed in, box and points", "the box, filled", "an ellipse in it")
-_ZOOM = 2.0  # the zoomed crop's side, in sides of the box
+ZOOM = 2
+"""Tiles a side that `--zoom` shows besides the whole picture."""
+ZOOMED = f"box and points, {ZOOM} x {ZOOM} tiles too"
+COLUMNS = (*PROMPTS, ZOOMED, "the box, filled", "an ellipse in it")
 
 
 @dataclass(frozen=True)
@@ -125,23 +130,6 @@ def segment(
     return masks[:, 0].numpy().astype(np.bool_), scores[:, 0].float().numpy()
 
 
-def zoomed(
-    predictor: SAM2ImagePredictor, picture: Picture, box: NDArray[np.float32], points: NDArray[np.float32]
-) -> NDArray[np.bool_]:
-    """The mask of one prompt, with a square around the box encoded alone."""
-    height, width = picture.image.shape[:2]
-    side = int(np.ceil(max(box[2] - box[0], box[3] - box[1]) * _ZOOM))
-    side_x, side_y = min(max(side, 16), width), min(max(side, 16), height)
-    x = int(np.clip((box[0] + box[2] - side_x) / 2, 0, width - side_x))
-    y = int(np.clip((box[1] + box[3] - side_y) / 2, 0, height - side_y))
-    predictor.set_image(np.ascontiguousarray(picture.image[y : y + side_y, x : x + side_x]))
-    origin = np.array([x, y], np.float32)
-    masks, _ = segment(predictor, (box - np.tile(origin, 2))[None], (points - origin)[None])
-    whole = np.zeros((height, width), np.bool_)
-    whole[y : y + side_y, x : x + side_x] = masks[0]
-    return whole
-
-
 def iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return float(np.count_nonzero(a & b) / max(np.count_nonzero(a | b), 1))
 
@@ -153,7 +141,9 @@ def baselines(box: NDArray[np.float32], shape: tuple[int, int]) -> dict[str, NDA
     return {"the box, filled": np.maximum(abs(u), abs(v)) <= 1, "an ellipse in it": u * u + v * v <= 1}
 
 
-def measure(predictor: SAM2ImagePredictor, pictures: Iterator[Picture], zoom: bool) -> list[dict[str, Any]]:
+def measure(
+    predictor: SAM2ImagePredictor, pictures: Iterator[Picture], zoomed: Segmenter | None
+) -> list[dict[str, Any]]:
     """One row an object: its share of the image, the IoU of every column, the score of the first; its class."""
     rows: list[dict[str, Any]] = []
     for number, picture in enumerate(pictures):
@@ -169,12 +159,16 @@ def measure(predictor: SAM2ImagePredictor, pictures: Iterator[Picture], zoom: bo
                 "box alone": segment(predictor, asked.boxes, None),
                 "points alone": segment(predictor, None, asked.points),
             }
+            prompts = [
+                Prompt(tuple(box), tuple((x, y) for x, y in points))
+                for box, points in zip(asked.boxes.tolist(), asked.points.tolist(), strict=True)
+            ]
+            closer = zoomed.segment(picture.image, prompts) if zoomed is not None else None
             for k, mask in enumerate(truth):
                 row: dict[str, Any] = {name: iou(got[k], mask) for name, (got, _) in found.items()}
                 row |= {name: iou(got, mask) for name, got in baselines(asked.boxes[k], mask.shape).items()}
-                if zoom:
-                    got = zoomed(predictor, picture, asked.boxes[k], asked.points[k])
-                    row["zoomed in, box and points"] = iou(got, mask)
+                if closer is not None:
+                    row[ZOOMED] = iou(closer[k].pixels, mask)
                 row["share"] = float(mask.mean())
                 row["score"] = float(found["box and points"][1][k])
                 row["class"] = picture.classes[chosen[k]] if picture.classes else None
@@ -244,13 +238,14 @@ def main() -> None:
     parser.add_argument("--nwpu", type=Path, help="folder of NWPU VHR-10")
     parser.add_argument("--aerial-real", type=Path, help="folder with manifest.jsonl, images/ and masks/")
     parser.add_argument("--scenes", type=int, nargs="?", const=200, default=0, help="so many procedural scenes (200)")
-    parser.add_argument("--zoom", action="store_true", help="also encode a crop around every box (slow)")
+    parser.add_argument("--zoom", action="store_true", help="also with the pipeline's --zoom")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the tables here too")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
     predictor = load_predictor(args.assets)
+    zoomed = Zoomed(Sam2Segmenter("nano", predictor.model), ZOOM) if args.zoom else None
     sets: dict[str, Iterator[Picture]] = {}
     if args.aerial_real:
         sets["aerial-real, other sources"] = aerial_real(args.aerial_real, from_nwpu=False)
@@ -263,7 +258,7 @@ def main() -> None:
         parser.error("nothing to measure on; give --nwpu, --aerial-real or --scenes.")
     rows, tables = {}, {}
     for name, pictures in sets.items():
-        rows[name] = measure(predictor, pictures, args.zoom)
+        rows[name] = measure(predictor, pictures, zoomed)
         tables[name] = summarise(rows[name])
         print(markdown(name, tables[name]), flush=True)
     if args.aerial_real:
