@@ -364,17 +364,17 @@ def nano() -> segmenter.Sam2Segmenter:
 class Spy(segmenter.Sam2Segmenter):
     """Remembers each prompt's logits: their last bits tell the company in which it was decoded."""
 
-    logits: dict[Prompt, str]
+    digests: dict[Prompt, str]
 
     def _decode(self, embedding: Any, prompts: Sequence[Prompt]) -> tuple[Any, Any]:
         grids, scores = super()._decode(embedding, prompts)
-        self.logits |= {prompt: hashlib.sha256(grid).hexdigest() for prompt, grid in zip(prompts, grids, strict=True)}
+        self.digests |= {prompt: hashlib.sha256(grid).hexdigest() for prompt, grid in zip(prompts, grids, strict=True)}
         return grids, scores
 
 
 def spy(sam: segmenter.Sam2Segmenter) -> Spy:
     made = Spy("nano", sam._predictor.model)
-    made.logits = {}
+    made.digests = {}
     return made
 
 
@@ -427,7 +427,7 @@ def test_poison_leaves_every_other_reward_as_it_was_to_the_bit(nano: segmenter.S
     among = all_of(Rewards(poisoned), scene_rows(image, truth, mixed, "a"))
     assert [among[i] for i in places] == alone
     assert len({score for score, *_ in alone}) == len(good)  # rewards that differ, and not by chance alike
-    assert len(clean.logits) >= len(good) and clean.logits.items() <= poisoned.logits.items()
+    assert len(clean.digests) >= len(good) and clean.digests.items() <= poisoned.digests.items()
     one_by_one = [all_of(Rewards(nano), scene_rows(image, truth, [text], "a"))[0] for text in good]
     assert one_by_one == alone
 
