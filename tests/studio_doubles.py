@@ -134,6 +134,10 @@ class Ellipses:
             masks.append(Mask(inside, 0.9, i))
         return masks
 
+    def logits(self, image: np.ndarray, prompts: Sequence[Prompt]) -> list[tuple[np.ndarray, float]]:
+        found = self.segment(image, prompts)
+        return [(np.where(mask.pixels, 10, -10).astype(np.float32), mask.score) for mask in found]
+
 
 def picture(width: int = 800, height: int = 600) -> np.ndarray:
     """(H, W, 3) uint8: a quiet gradient of greys."""

@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 from studio_doubles import Ellipses, Scripted, example, png
 
+from think2seg.segmenter import Segmenter
 from think2seg.studio import build, serve
+from think2seg.zoom import zoomed
 
 
 class Site:
@@ -40,9 +42,9 @@ class Site:
         self.opened.append(name)
         return self.prompter
 
-    def _segmenter(self, name: str) -> Ellipses:
+    def _segmenter(self, name: str, zoom: int = 1) -> Segmenter:
         self.opened.append(name)
-        return self.segmenters.setdefault(name, Ellipses(name))
+        return zoomed(self.segmenters.setdefault(name, Ellipses(name)), zoom)
 
     def uploaded(self, path: Path | None = None) -> dict[str, Any]:
         """A file's handle, as gradio's clients send it."""

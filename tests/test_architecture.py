@@ -53,7 +53,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "studio": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",
-        "weights", "prompter", "tiles", "segmenter", "pipeline", "compare", "votes", "consistency",
+        "weights", "prompter", "tiles", "segmenter", "zoom", "pipeline", "compare", "votes", "consistency",
     },
     "__main__": {
         "types", "errors", "strategy", "answer", "dialect", "images", "geo", "overlay", "record", "export", "models",

@@ -17,7 +17,9 @@ from studio_doubles import TEXTS, Ellipses, Scripted, example, geotiff, png
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 
+from think2seg.segmenter import Segmenter  # noqa: E402
 from think2seg.studio import build, serve  # noqa: E402
+from think2seg.zoom import zoomed  # noqa: E402
 
 CHROMIUM = next((p for p in (os.environ.get("CHROMIUM"), "/usr/bin/chromium", shutil.which("chromium")) if p), None)
 pytestmark = pytest.mark.skipif(
@@ -44,8 +46,8 @@ class Site:
         serve(self.demo, host="127.0.0.1", port=self.port, prevent_thread_lock=True, quiet=True)
         self.png = png(folder / "field.png")
 
-    def _segmenter(self, name: str) -> Ellipses:
-        return self.segmenters.setdefault(name, Ellipses(name))
+    def _segmenter(self, name: str, zoom: int = 1) -> Segmenter:
+        return zoomed(self.segmenters.setdefault(name, Ellipses(name)), zoom)
 
     @property
     def running(self) -> int:
@@ -371,6 +373,18 @@ def test_another_sam_is_not_another_question(site: Site, visit: Visit) -> None:
     visit.choose("strategy", "box + 4 points")
     visit.says("Press Segment to ask again")
     assert site.prompter.calls == calls and visit.page.get_attribute(".t2s", "data-masks") == "4"
+
+
+def test_a_closer_look_is_not_another_question(site: Site, visit: Visit) -> None:
+    visit.upload(site.png)
+    visit.ask("planes")
+    visit.phase("done")
+    calls, rev = site.prompter.calls, visit.rev
+    visit.choose("zoom", "2 x 2 tiles too")
+    visit.says("with SAM nano, zoom 2; the model was not asked again")
+    visit.until("([old]) => Number(document.querySelector('.t2s').dataset.rev) > old", [rev])
+    assert site.prompter.calls == calls and visit.page.get_attribute(".t2s", "data-masks") == "4"
+    assert "2 x 2 tiles of the picture too" in visit.page.text_content("#about")
 
 
 def test_an_example_is_replayed_and_goes_on_live(site: Site, visit: Visit) -> None:

@@ -186,7 +186,7 @@ def test_a_visitors_second_job_is_refused_in_a_sentence(site: Site) -> None:
 
 def test_on_the_page_a_newer_question_takes_the_place_of_an_older_one(site: Site) -> None:
     body = {
-        "data": [site.uploaded(), None, "slow", "nano", "nano", "box+2", True, "auto"],
+        "data": [site.uploaded(), None, "slow", "nano", "nano", "box+2", True, "auto", 1],
         "fn_index": index_of(site, "ask"),
         "session_hash": "a-tab",
     }
@@ -205,7 +205,7 @@ def test_on_the_page_a_newer_question_takes_the_place_of_an_older_one(site: Site
 def test_the_line_has_an_end_and_tells_places(site: Site) -> None:
     queue, image = site.demo._queue, site.uploaded()
     index = index_of(site, "segment")
-    data = [image, "slow", "nano", "nano", "box+2", True, "auto"]
+    data = [image, "slow", "nano", "nano", "box+2", True, "auto", 1]
     sessions = [f"visitor-{i}" for i in range(5)]  # one has the model, four may wait here
     streams = []
     for number, session in enumerate(sessions):

@@ -88,6 +88,15 @@ def test_segment_looks_at_tiles_where_it_is_asked_to(site: Site) -> None:
     assert len(tiles["instances"]) > len(whole["instances"]) and "\nLower right: " in tiles["thought"]
 
 
+def test_segment_refine_and_compare_look_closer_where_they_are_asked_to(site: Site, document: dict[str, Any]) -> None:
+    closer = site.last("segment", image=site.uploaded(), question="planes", segmenter="nano", zoom=2)
+    assert closer["segmenter"] == "nano, zoom 2" and len(closer["instances"]) == 4
+    again = site.last("refine", image=site.uploaded(), document=document, segmenter="nano", zoom=3)
+    assert again["segmenter"] == "nano, zoom 3" and again["thought"] == document["thought"]
+    panels = site.last("compare", image=site.uploaded(), question="one", strategies=["box"], zoom=2)["panels"]
+    assert [p["document"]["segmenter"] for p in panels] == ["auto, zoom 2"]
+
+
 def test_segment_over_plain_http(site: Site) -> None:
     answers = site.answers("segment", image=site.uploaded(), question="planes")
     assert [event for event, _data in answers][-1] == "complete" and len(answers) > 3
@@ -122,6 +131,8 @@ def test_hostile_text_is_text_in_json(site: Site, client: Client) -> None:
         ({"question": "one", "segmenter": ["nano"]}, "no size of SAM"),
         ({"question": "one", "strategy": "everything"}, "no prompt strategy called 'everything'"),
         ({"question": "one", "views": "mosaic"}, "no views called 'mosaic'. Known: auto, whole, tiles"),
+        ({"question": "one", "zoom": 5}, "2 to 4 tiles a side, 1 the whole picture alone; '5' came"),
+        ({"question": "one", "zoom": "near"}, "'near' came"),
         ({"question": "one", "image": None}, "There is no picture yet"),
         ({"question": "one", "image": {"path": "/etc/passwd"}}, "was not uploaded here"),
         ({"question": "one", "image": "field.png"}, "There is no picture yet"),

@@ -19,10 +19,12 @@ from PIL import Image
 from studio_doubles import HOSTILE, Ellipses, Scripted, example, png
 
 from think2seg.errors import ModelError
+from think2seg.segmenter import Segmenter
 from think2seg.strategy import STRATEGIES
 from think2seg.studio import build
 from think2seg.studio.bench import Bench, layer_size
 from think2seg.studio.lab_handlers import Stops, followed
+from think2seg.zoom import zoomed
 
 ALL = list(STRATEGIES)
 
@@ -44,10 +46,10 @@ class Page:
             raise ModelError(f"the weights of {name} are not here")
         return self.prompter
 
-    def _open_segmenter(self, name: str) -> Ellipses:
+    def _open_segmenter(self, name: str, zoom: int = 1) -> Segmenter:
         if name in self.missing:
             raise ModelError(f"the weights of {name} are not here")
-        return self.segmenters.setdefault(name, Ellipses(name))
+        return zoomed(self.segmenters.setdefault(name, Ellipses(name)), zoom)
 
     def take(self, updates: dict[Any, Any]) -> None:
         for part, update in updates.items():
@@ -217,6 +219,16 @@ def test_an_answer_of_other_views_is_another_answer(page: Page, upload: Path) ->
     assert page.said() == {"kind": "error", "words": "There are no views called 'mosaic'. Known: auto, whole, tiles."}
     page.draw(upload, "planes", held=held, number=2, views="tiles")
     assert page.prompter.calls == 6 + 2 * 5
+
+
+def test_panels_and_samples_look_as_close_as_the_desk_does(page: Page, upload: Path) -> None:
+    page.compare(upload, "planes", strategies=["box+2"], zoom=2)
+    assert len(page.segmenters["nano"].asked) > 4  # one an object, and besides where it lies in a tile
+    before = len(page.segmenters["nano"].asked)
+    page.draw(upload, "planes", number=2, zoom=2)
+    assert len(page.segmenters["nano"].asked) > before + 2 * 4
+    page.compare(upload, "planes", strategies=["box+2"], zoom=0)
+    assert page.said()["kind"] == "error" and "1 the whole picture alone; '0' came" in page.said()["words"]
 
 
 def test_ask_each_asks_for_all(page: Page, upload: Path) -> None:

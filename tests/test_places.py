@@ -86,6 +86,7 @@ def test_on_zero_gpu_words_and_masks_are_made_in_a_forked_process(tmp_path: Path
     assert told["no memory"] == {"error": "It ran out of GPU memory."}
     assert told["sam"] == {"error": "SAM ran out of GPU memory."}
     assert told["stopped"] == "stopped" and told["stop_s"] < 5
+    assert told["closer"]["segmenter"] == "nano, zoom 2" and told["lent for it"] == 1  # one call for all its tiles
     assert ["_written", 90] in told["calls"] and ["_filled", 30] in told["calls"]
 
 

@@ -20,11 +20,14 @@ import pytest
 from gradio.utils import get_upload_folder
 from studio_doubles import HOSTILE, TEXTS, Ellipses, Scripted, example, geotiff, png
 
+from think2seg import metrics
 from think2seg.errors import ModelError
+from think2seg.segmenter import Segmenter
 from think2seg.studio import build, canvas, examples, serve
 from think2seg.studio.handlers import Desk
 from think2seg.studio.jobs import HEARTBEAT_S, Job
 from think2seg.types import Finished, MaskReady, PromptFound, Thinking
+from think2seg.zoom import zoomed
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,9 +47,9 @@ class Page:
         self.opened.append(name)
         return self.prompter
 
-    def _open_segmenter(self, name: str) -> Ellipses:
+    def _open_segmenter(self, name: str, zoom: int = 1) -> Segmenter:
         self.opened.append(name)
-        return self.segmenters.setdefault(name, Ellipses(name))
+        return zoomed(self.segmenters.setdefault(name, Ellipses(name)), zoom)
 
     def take(self, updates: dict[Any, Any]) -> None:
         for part, update in updates.items():
@@ -323,6 +326,25 @@ def test_another_sam_runs_without_asking_again(page: Page, upload: Path) -> None
     assert page.prompter.calls == 1
 
 
+def test_a_closer_look_runs_sam_alone_and_is_told(page: Page, upload: Path) -> None:
+    page.ask(upload, "planes")
+    whole = page.held.result
+    page.run(page.desk.refine(page.held, "nano", "box+2", True, page.sheet, None, "planes", 2))
+    closer = page.held.result
+    assert page.prompter.calls == 1 and closer.segmenter == "nano, zoom 2" and "2 x 2 tiles" in page.held.about
+    *tiles, all_of_it = page.segmenters["nano"].asked[-3:]
+    assert len(all_of_it) == 4 and 1 <= sum(map(len, tiles)) <= 4
+    assert all(metrics.iou(a.pixels, b.pixels) > 0.95 for a, b in zip(whole.masks, closer.masks, strict=True))
+    asked = len(page.segmenters["nano"].asked)
+    page.run(page.desk.refine(page.held, "nano", "box+2", True, page.sheet, None, "planes", 2))
+    assert len(page.segmenters["nano"].asked) == asked  # the same masks are known
+    page.ask(upload, "planes", zoom=3)
+    assert page.held.result.segmenter == "nano, zoom 3"
+    held = page.held
+    page.run(page.desk.refine(held, "nano", "box+2", True, page.sheet, None, "planes", 9))
+    assert "2 to 4 tiles a side" in page.said and "'9' came" in page.said and page.held is held
+
+
 def test_a_strategy_that_needs_more_says_so_and_keeps_the_result(page: Page, upload: Path) -> None:
     page.ask(upload, "planes", strategy="box")
     held = page.held
@@ -438,7 +460,7 @@ def test_an_api_client_cannot_read_files_of_the_server(page: Page, address: str,
     passwords = {"path": "/etc/passwd", "meta": meta}
     for payload in ({"path": str(private), "meta": meta}, {"path": str(private)}, passwords):
         for data in ([payload, None], [None, payload]):
-            answer = called(address, page, "ask", [*data, "one", "nano", "nano", "box+2", True, "auto"])
+            answer = called(address, page, "ask", [*data, "one", "nano", "nano", "box+2", True, "auto", 1])
             assert '"rev"' not in answer and "picture.jpg" not in answer and "root:" not in answer
         answer = called(address, page, "show_dropped", [], {"path": payload["path"]})
         assert '"rev"' not in answer and "picture.jpg" not in answer
@@ -449,10 +471,10 @@ def test_an_api_client_cannot_read_files_of_the_server(page: Page, address: str,
 def test_an_api_client_is_checked_and_served_like_the_page(page: Page, address: str, tmp_path: Path) -> None:
     sent = httpx.post(f"{address}/upload", files={"files": ("field.png", png(tmp_path / "f.png").read_bytes())})
     payload = {"path": sent.json()[0], "meta": {"_type": "gradio.FileData"}}
-    rest = ["nano", "nano", "box+2", True, "auto"]
+    rest = ["nano", "nano", "box+2", True, "auto", 1]
     assert "done in" in called(address, page, "ask", [payload, None, "one", *rest])
     assert "characters; at most" in called(address, page, "ask", [payload, None, "x" * 5000, *rest])
-    called(address, page, "ask", [payload, None, "one", "nano", "nano", "no such", True, "auto"])
+    called(address, page, "ask", [payload, None, "one", "nano", "nano", "no such", True, "auto", 1])
     assert page.prompter.calls == 1
     assert httpx.post(f"{address}/run/segment", json={"data": []}).status_code >= 400  # the queue is not passed by
 

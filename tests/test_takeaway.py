@@ -27,7 +27,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "cache"))
         example(folder / "examples")
-        yield build(lambda name: Scripted(), Ellipses, folder / "examples", "nano", "nano")
+        yield build(lambda name: Scripted(), lambda name, zoom=1: Ellipses(name), folder / "examples", "nano", "nano")
 
 
 @pytest.fixture(scope="module")

@@ -92,6 +92,10 @@ def main(models: str) -> None:
         told["filled"] = int(Path(os.environ["FILLED"]).read_text(encoding="ascii"))
         told["no memory"] = asked(demo, "segment", image=image, question="no memory", **models_named)
         told["sam"] = asked(demo, "refine", image=image, prompts=[{"positive": [[1, 1]]}], segmenter="nano")
+        before = len(spaces.calls)
+        boxes = [{"box": [60, 80, 180, 160]}, {"box": [500, 400, 600, 500]}]
+        told["closer"] = asked(demo, "refine", image=image, prompts=boxes, segmenter="nano", zoom=2)
+        told["lent for it"] = len(spaces.calls) - before
         steps = next(f.fn for f in demo.fns.values() if f.api_name == "segment")(image=image, question="silent")
         while next(steps)["stage"] != "looking at the picture":
             pass

@@ -103,8 +103,8 @@ def closer_options(parser: argparse.ArgumentParser, *, measuring: bool = True) -
     """--tiles, --tiles-from, --zoom and --agree, which every command that asks a model for one answer has."""
     tiles_options(parser, measuring=measuring)
     parser.add_argument(
-        "--zoom", type=int, metavar="N",
-        help="the segmenter sees N x N overlapping tiles too, where boxes lie inside one (default: the whole picture)",
+        "--zoom", type=int, default=1, metavar="N",
+        help="the segmenter sees N x N overlapping tiles too, where boxes lie inside one (default: 1, no tiles)",
     )  # fmt: skip
     parser.add_argument(
         "--agree", type=int, default=0, metavar="N",
@@ -326,18 +326,18 @@ def _prompter(options: argparse.Namespace, processes: Processes) -> tuple[BatchP
     return asked, weights.identity(entry) | {"dialect": entry.dialect} | closer
 
 
-def _segmenter(name: str, device: str | None, zoom_side: int | None) -> tuple[Segmenter, dict[str, Any]]:
+def _segmenter(name: str, device: str | None, zoom_side: int) -> tuple[Segmenter, dict[str, Any]]:
     from think2seg import models, weights, zoom
     from think2seg import segmenter as segmenters
     from think2seg.baselines import BASELINES
 
     zoom.check(zoom_side)
     if name in BASELINES:
-        if zoom_side is not None:
+        if zoom_side != 1:
             raise QueryError(f"{name!r} looks at no picture, so it cannot look closer; leave --zoom out.")
         return BASELINES[name], {"name": name, "source": "baseline", "revision": "no model"}
     entry = weights.choose_segmenter()[0] if name == "auto" else models.find_segmenter(name)
-    closer = {} if zoom_side is None else {"zoom": zoom_side}
+    closer = {} if zoom_side == 1 else {"zoom": zoom_side}
     return zoom.zoomed(segmenters.load(name, device=device), zoom_side), weights.identity(entry) | closer
 
 

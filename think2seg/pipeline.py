@@ -323,15 +323,16 @@ def load(
     device: str | None = None,
     tiles: int | None = None,
     tiles_from: int = 0,
-    zoom: int | None = None,
+    zoom: int = 1,
     agree: int = 0,
 ) -> Pipeline:
     """A pipeline of named models: `load("nano", "nano")` runs anywhere; `auto` takes the best that can run here.
 
     tiles: above 1, the prompter is also asked about so many tiles a side (`tiles.Tiled`), tiles_from: only where the
     whole picture shows so many objects; 1 for the whole picture alone, None as this prompter is best asked. zoom: the
-    segmenter sees so many tiles a side as well (`zoom.Zoomed`). agree: above 0, the prompter draws so many answers
-    more, and the one that the others agree with most counts (`agreement.Agreed`). Raises `ModelError`, `QueryError`.
+    segmenter sees so many tiles a side as well (`zoom.Zoomed`); 1 for the whole picture alone. agree: above 0, the
+    prompter draws so many answers more, and the one that the others agree with most counts (`agreement.Agreed`).
+    Raises `ModelError`, `QueryError`.
     """
     from think2seg import models
     from think2seg import prompter as prompters

@@ -9,6 +9,7 @@ an object's size, see the whole picture alone. It does not know questions or mod
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +26,22 @@ MARGIN = 0.04
 _MOST = 4
 
 
-def check(side: int | None) -> None:
-    """Raises `QueryError` for tiles a side that are not offered; None is no zoom."""
-    if side is not None and not 2 <= side <= _MOST:
-        raise QueryError(f"A zoom is 2 to {_MOST} tiles a side; {side} came. Leave it out for the whole picture alone.")
+class OpenSegmenter(Protocol):
+    """Opens a segmenter by its name, shown so many tiles a side as well; 1 for the whole picture alone."""
+
+    def __call__(self, name: str, zoom: int = 1, /) -> Segmenter: ...
 
 
-def zoomed(segmenter: LogitSegmenter, side: int | None) -> Segmenter:
-    """`segmenter`, shown `side` x `side` tiles as well; itself for None. Raises `QueryError`."""
+def check(side: int) -> None:
+    """Raises `QueryError` for tiles a side that are not offered; 1 is the whole picture alone."""
+    if isinstance(side, bool) or not isinstance(side, int) or not 1 <= side <= _MOST:
+        raise QueryError(f"A zoom is 2 to {_MOST} tiles a side, 1 the whole picture alone; {str(side)[:40]!r} came.")
+
+
+def zoomed(segmenter: LogitSegmenter, side: int) -> Segmenter:
+    """`segmenter`, shown `side` x `side` tiles as well; itself for 1. Raises `QueryError`."""
     check(side)
-    return segmenter if side is None else Zoomed(segmenter, side)
+    return segmenter if side == 1 else Zoomed(segmenter, side)
 
 
 class Zoomed:

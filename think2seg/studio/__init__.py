@@ -24,8 +24,8 @@ from starlette.middleware import Middleware
 
 from think2seg.errors import Think2SegError
 from think2seg.prompter import Prompter
-from think2seg.segmenter import Segmenter
 from think2seg.studio import agents, door, examples, layout, watch, zero
+from think2seg.zoom import OpenSegmenter
 
 __all__ = ["EXAMPLES", "build", "serve"]
 
@@ -50,7 +50,7 @@ EXAMPLES = _examples_folder()
 
 def build(
     open_prompter: Callable[[str], Prompter] = zero.open_prompter,
-    open_segmenter: Callable[[str], Segmenter] = zero.open_segmenter,
+    open_segmenter: OpenSegmenter = zero.open_segmenter,
     examples_folder: Path = EXAMPLES,
     default_prompter: str = "auto",
     default_segmenter: str = "auto",

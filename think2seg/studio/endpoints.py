@@ -28,7 +28,6 @@ from think2seg.export import DEFAULT_FORMATS, FORMATS, checked_formats, encoded
 from think2seg.images import Picture
 from think2seg.pipeline import Pipeline
 from think2seg.prompter import Prompter
-from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, Strategy, find_strategy
 from think2seg.studio.board import OUR_FAULT, PageEvent, Stage
 from think2seg.studio.canvas import keep
@@ -50,6 +49,8 @@ from think2seg.types import (
     Thinking,
     Timing,
 )
+from think2seg.zoom import OpenSegmenter
+from think2seg.zoom import check as check_zoom
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Endpoints:
     def __init__(
         self,
         open_prompter: Callable[[str], Prompter],
-        open_segmenter: Callable[[str], Segmenter],
+        open_segmenter: OpenSegmenter,
         prompters: list[str],
         segmenters: list[str],
         keeper: Any,
@@ -140,6 +141,7 @@ class Endpoints:
         strategy: str = DEFAULT_STRATEGY,
         negatives: bool = True,
         views: str = "auto",
+        zoom: int = 1,
     ) -> Iterator[Document]:
         """Find what a question asks for in an aerial image: a language model thinks and points, SAM 2 makes masks.
 
@@ -156,6 +158,8 @@ class Endpoints:
             negatives: Whether negative points are sent.
             views: What the prompter is asked about: whole (the picture), tiles (four tiles of it too, where it shows
                 several objects: small ones are found, and it takes longer), or auto, as the prompter is best asked.
+            zoom: What SAM sees: 1 for the whole picture; 2, 3 or 4 for so many tiles a side too, which draws outlines
+                of small things finer where the boxes are right.
 
         Returns:
             The result as a JSON document, in pixels of the image.
@@ -168,10 +172,12 @@ class Endpoints:
             self._check(prompter, self._prompters, "prompter")
             self._check(segmenter, self._segmenters, "size of SAM")
             check_views(views)
+            check_zoom(zoom)
             given.append(uploaded(_path(image)))
             with self._line.turn(stop, _place(tell)):
                 tell(Stage("loading the model"))
-                writer, filler = viewed(self._open_prompter(prompter), views), self._open_segmenter(segmenter)
+                writer = viewed(self._open_prompter(prompter), views)
+                filler = self._open_segmenter(segmenter, zoom)
                 tell(Stage("looking at the picture"))
                 pipeline = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives))
                 for event in pipeline.steps(given[0], words, stop=stop):
@@ -196,6 +202,7 @@ class Endpoints:
         segmenter: str = "auto",
         strategy: str = "",
         negatives: bool = True,
+        zoom: int = 1,
     ) -> Iterator[Document]:
         """Run SAM 2 alone, on prompts of an earlier answer or of your own; no vision-language model is asked.
 
@@ -208,6 +215,7 @@ class Endpoints:
             segmenter: The size of SAM 2, by name.
             strategy: What is cut from the prompts and sent; by default all of it.
             negatives: Whether negative points are sent.
+            zoom: What SAM sees, as for `segment`: 1 to 4 tiles a side.
 
         Returns:
             The result as a JSON document, in pixels of the image.
@@ -215,6 +223,7 @@ class Endpoints:
 
         def work(_stop: threading.Event, tell: Tell) -> None:
             self._check(segmenter, self._segmenters, "size of SAM")
+            check_zoom(zoom)
             wanted = find_strategy(str(strategy)) if strategy else _WHOLE
             picture = uploaded(_path(image))
             size = (picture.pixels.shape[1], picture.pixels.shape[0])
@@ -230,7 +239,7 @@ class Endpoints:
             answer = Answer(told.get("thought", ""), sent, tuple(told.get("warnings", ())))
             writer = Unasked(told.get("prompter", "given prompts"))
             started = time.monotonic()
-            pipeline = Pipeline(writer, self._open_segmenter(segmenter), strategy=wanted)
+            pipeline = Pipeline(writer, self._open_segmenter(segmenter, zoom), strategy=wanted)
             result = pipeline.segment(
                 Query(picture.pixels, words), completion, answer, sent=wanted, negatives=bool(negatives)
             )
@@ -250,6 +259,7 @@ class Endpoints:
         prompter: str = "auto",
         negatives: bool = True,
         views: str = "auto",
+        zoom: int = 1,
     ) -> Iterator[Document]:
         """Put prompt strategies and sizes of SAM side by side on one image and question.
 
@@ -264,6 +274,7 @@ class Endpoints:
             prompter: The model that thinks and points, by name.
             negatives: Whether negative points are sent.
             views: What the prompter is asked about, as for `segment`: auto, whole or tiles.
+            zoom: What SAM sees, as for `segment`: 1 to 4 tiles a side.
 
         Returns:
             {"question", "panels"}: for each strategy and size {"strategy", "segmenter", "asked_again", "area_px",
@@ -284,10 +295,11 @@ class Endpoints:
             for name in sizes:
                 self._check(name, self._segmenters, "size of SAM")
             check_views(views)
+            check_zoom(zoom)
             given.append(uploaded(_path(image)))
             with self._line.turn(stop, _place(tell)):
                 writer = viewed(self._open_prompter(prompter), views)
-                openers = {name: partial(self._open_segmenter, name) for name in sizes}
+                openers = {name: partial(self._open_segmenter, name, zoom) for name in sizes}
                 for event in comparing.compare(
                     writer, openers, given[0], words, strategies=[str(name) for name in names],
                     negatives=bool(negatives), stop=stop,

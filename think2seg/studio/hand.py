@@ -1,5 +1,5 @@
-"""What happens when somebody edits the prompts by hand, or changes SAM's size, the strategy or the negative points: SAM
-alone runs, on the prompts as they stand.
+"""What happens when somebody edits the prompts by hand, or changes SAM's size, how close it looks, the strategy or
+the negative points: SAM alone runs, on the prompts as they stand.
 
 Masks go to the page first; the table and the files follow in an event of their own, so that the next click need not
 wait for them. It knows the page's parts by name and edits; nothing of questions and examples.
@@ -17,7 +17,6 @@ import gradio as gr
 
 from think2seg.errors import QueryError, Think2SegError
 from think2seg.images import Picture
-from think2seg.segmenter import Segmenter
 from think2seg.strategy import find_strategy
 from think2seg.studio import edits
 from think2seg.studio.board import Board, Stage
@@ -25,6 +24,8 @@ from think2seg.studio.canvas import keep
 from think2seg.studio.edits import Drawn, Sheet
 from think2seg.studio.jobs import Job, Sessions, Tell
 from think2seg.types import Result
+from think2seg.zoom import OpenSegmenter
+from think2seg.zoom import check as check_zoom
 
 Updates = dict[Any, Any]
 PAUSE_S = 0.4
@@ -58,7 +59,7 @@ class Hand:
     def __init__(
         self,
         parts: Any,
-        open_segmenter: Callable[[str], Segmenter],
+        open_segmenter: OpenSegmenter,
         check: Callable[[object], None],
         sessions: Sessions,
         note: Callable[[BaseException], None],
@@ -76,6 +77,7 @@ class Hand:
         sheet: Sheet | None,
         question: Any,
         segmenter: str,
+        zoom: int = 1,
         request: gr.Request | None = None,
     ) -> Iterator[Updates]:
         """The prompts were edited on the canvas: `value` is the browser's own, whole."""
@@ -86,7 +88,7 @@ class Hand:
         elif story != sheet.story or not self._free(request):
             yield {p.status: gr.skip()}  # about a picture or an answer that is no longer there
         else:
-            yield from self._again(value, held, sheet, sheet, question, segmenter, request)
+            yield from self._again(value, held, sheet, sheet, question, segmenter, zoom, request)
 
     def refine(
         self,
@@ -97,9 +99,11 @@ class Hand:
         segmenter: str,
         strategy: str,
         negatives: bool,
+        zoom: int = 1,
         request: gr.Request | None = None,
     ) -> Iterator[Updates]:
-        """SAM's size, the strategy or the negative points changed. What a person drew is sent whole, as ever."""
+        """SAM's size, how close it looks, the strategy or the negative points changed. What was drawn is sent whole,
+        as ever."""
         p = self.parts
         current = value if sheet is not None and edits.story_of(value) == sheet.story else None
         if sheet is None or (held is None and current is None) or not self._free(request):
@@ -118,15 +122,16 @@ class Hand:
             yield {p.status: gr.update(said={"kind": "error", "words": str(error)})}
             return
         cut = replace(sheet, strategy=wanted, negatives=bool(negatives))
-        yield from self._again(current, held, sheet, cut, question, segmenter, request)
+        yield from self._again(current, held, sheet, cut, question, segmenter, zoom, request)
 
-    def prepare(self, sheet: Sheet | None, segmenter: str) -> None:
+    def prepare(self, sheet: Sheet | None, segmenter: str, zoom: int = 1) -> None:
         """Somebody comes near the picture: SAM looks at it now, so that the first click need not wait. What goes wrong
         is for the click itself to tell."""
         try:
             self._check(segmenter)
+            check_zoom(zoom)
             if sheet is not None:
-                self._open_segmenter(segmenter).encode(sheet.picture.pixels)
+                self._open_segmenter(segmenter, zoom).encode(sheet.picture.pixels)
         except Exception as error:  # noqa: BLE001 - a door
             self._note(error)
 
@@ -183,6 +188,7 @@ class Hand:
         sheet: Sheet,
         question: Any,
         segmenter: str,
+        zoom: int,
         request: gr.Request | None,
     ) -> Iterator[Updates]:
         """Fill in `sheet` with the browser's edit. before: what stays if that fails."""
@@ -193,8 +199,9 @@ class Hand:
             edit = edits.read(value, sheet.size)
             sheet.latest.revision = edit.revision
             self._check(segmenter)
+            check_zoom(zoom)
             tell(Stage(f"SAM {segmenter} is filling in masks"))
-            filler = self._open_segmenter(segmenter)
+            filler = self._open_segmenter(segmenter, zoom)
             known = edits.known_masks(filler.name, before.said, None if held is None else held.result)
             now = replace(sheet, edit=edit)
             drawn = edits.fill(now, filler, question if isinstance(question, str) else "", known)

@@ -22,7 +22,6 @@ from think2seg.errors import ModelError, Think2SegError
 from think2seg.images import Picture
 from think2seg.pipeline import Pipeline
 from think2seg.prompter import Prompter
-from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES, find_strategy
 from think2seg.studio import edits, examples
 from think2seg.studio.board import Board, Loaded, Opened, PageEvent, Stage
@@ -34,6 +33,8 @@ from think2seg.studio.jobs import Job, Sessions, Tell, Work
 from think2seg.studio.line import Line, ordinal
 from think2seg.tiles import check_views, viewed
 from think2seg.types import Result
+from think2seg.zoom import OpenSegmenter
+from think2seg.zoom import check as check_zoom
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Parts:
     prompter: Any
     views: Any
     segmenter: Any
+    zoom: Any
     models: Any
     about: Any
     held: Any
@@ -78,7 +80,7 @@ class Desk:
         self,
         parts: Parts,
         open_prompter: Callable[[str], Prompter],
-        open_segmenter: Callable[[str], Segmenter],
+        open_segmenter: OpenSegmenter,
         prompters: list[str],
         segmenters: list[str],
         examples_by_name: dict[str, examples.Example],
@@ -177,6 +179,7 @@ class Desk:
         strategy: str,
         negatives: bool,
         views: str = "auto",
+        zoom: int = 1,
         request: gr.Request | None = None,
     ) -> Iterator[Updates]:
         """Ask about the picture; yields what changed on the page until the result is there."""
@@ -187,13 +190,15 @@ class Desk:
             self._check(prompter, self._prompters, "prompter")
             self._check(segmenter, self._segmenters, "size of SAM")
             check_views(views)
+            check_zoom(zoom)
             tell(Stage("looking at the picture"))
             path = raster or picture
             loaded = uploaded(path)
             tell(Loaded(loaded, edits.sha256(str(path)), words))
             with self._line.turn(stop, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
                 tell(Stage("loading the model"))
-                writer, filler = viewed(self._open_prompter(prompter), views), self._open_segmenter(segmenter)
+                writer = viewed(self._open_prompter(prompter), views)
+                filler = self._open_segmenter(segmenter, zoom)
                 tell(Opened(f"{writer.about}\n{filler.about}", writer.name, filler.name))
                 tell(Stage("looking at the picture"))
                 pipeline = Pipeline(writer, filler, strategy=asked, negatives=bool(negatives))
@@ -232,10 +237,11 @@ class Desk:
         sheet: Sheet | None,
         question: Any,
         segmenter: str,
+        zoom: int = 1,
         request: gr.Request | None = None,
     ) -> Iterator[Updates]:
         """The prompts were edited by hand."""
-        yield from self.hand.edit(value, held, sheet, question, segmenter, request)
+        yield from self.hand.edit(value, held, sheet, question, segmenter, zoom, request)
 
     def refine(
         self,
@@ -246,10 +252,12 @@ class Desk:
         sheet: Sheet | None = None,
         value: Any = None,
         question: Any = "",
+        zoom: int = 1,
         request: gr.Request | None = None,
     ) -> Iterator[Updates]:
-        """SAM's size, the strategy or the negative points changed: SAM runs again on the stored answer and edits."""
-        yield from self.hand.refine(value, held, sheet, question, segmenter, strategy, negatives, request)
+        """SAM's size, how close it looks, the strategy or the negative points changed: SAM runs again on the stored
+        answer and edits."""
+        yield from self.hand.refine(value, held, sheet, question, segmenter, strategy, negatives, zoom, request)
 
     def outcome(self, held: Held | None, sheet: Sheet | None, question: Any) -> Updates:
         """The masks of an edit are on the page: now the table and the files."""

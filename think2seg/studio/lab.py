@@ -12,7 +12,6 @@ from typing import Any
 import gradio as gr
 
 from think2seg.prompter import Prompter
-from think2seg.segmenter import Segmenter
 from think2seg.strategy import STRATEGIES
 from think2seg.studio import bench, canvas
 from think2seg.studio.handlers import Parts
@@ -20,6 +19,7 @@ from think2seg.studio.lab_handlers import Lab, LabParts
 from think2seg.studio.line import THINK, Line
 from think2seg.studio.votes_handlers import MOST, Poll, VotesParts
 from think2seg.votes import HOTTEST
+from think2seg.zoom import OpenSegmenter
 
 STYLE = (Path(__file__).parent / "lab.css").read_text(encoding="utf-8")
 SENTENCE = "The same question and picture as above, looked at from several sides."
@@ -39,7 +39,7 @@ def lab(
     strategy: Any,
     negatives: Any,
     open_prompter: Callable[[str], Prompter],
-    open_segmenter: Callable[[str], Segmenter],
+    open_segmenter: OpenSegmenter,
     prompters: list[str],
     segmenters: list[str],
     model_line: Line,
@@ -64,7 +64,7 @@ def _compare(
     parts: Parts,
     negatives: Any,
     open_prompter: Callable[[str], Prompter],
-    open_segmenter: Callable[[str], Segmenter],
+    open_segmenter: OpenSegmenter,
     prompters: list[str],
     segmenters: list[str],
     model_line: Line,
@@ -101,7 +101,7 @@ def _compare(
     run.click(desk.wait, None, [status, run, stop], **_SHORT).then(
         desk.compare,
         [parts.picture, parts.raster, parts.question, parts.prompter, strategies, sizes, negatives, ask_each, truth,
-         parts.held, answers, parts.views],
+         parts.held, answers, parts.views, parts.zoom],
         [status, view, run, stop, plate, csv, answers],
         concurrency_id=THINK, concurrency_limit=let_in, **_QUIET,
     )  # fmt: skip
@@ -115,7 +115,7 @@ def _votes(
     strategy: Any,
     negatives: Any,
     open_prompter: Callable[[str], Prompter],
-    open_segmenter: Callable[[str], Segmenter],
+    open_segmenter: OpenSegmenter,
     prompters: list[str],
     segmenters: list[str],
     model_line: Line,
@@ -142,7 +142,7 @@ def _votes(
     run.click(desk.wait, None, [status, run, stop], **_SHORT).then(
         desk.ask,
         [parts.picture, parts.raster, parts.question, parts.prompter, parts.segmenter, strategy, negatives, number,
-         temperature, seed, parts.held, parts.views],
+         temperature, seed, parts.held, parts.views, parts.zoom],
         [status, view, run, stop],
         concurrency_id=THINK, concurrency_limit=let_in, **_QUIET,
     )  # fmt: skip

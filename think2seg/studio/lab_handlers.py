@@ -24,7 +24,6 @@ from think2seg import plate, record
 from think2seg.errors import ModelError, QueryError, Think2SegError
 from think2seg.images import Picture
 from think2seg.prompter import Prompter, Writing
-from think2seg.segmenter import Segmenter
 from think2seg.strategy import STRATEGIES
 from think2seg.studio.board import Stage, percent
 from think2seg.studio.canvas import keep
@@ -36,6 +35,8 @@ from think2seg.studio.lab_board import ComparisonBoard, Shown, trouble
 from think2seg.studio.line import Gone, Line, ordinal
 from think2seg.tiles import check_views, viewed
 from think2seg.types import Result
+from think2seg.zoom import OpenSegmenter
+from think2seg.zoom import check as check_zoom
 
 _log = logging.getLogger(__name__)
 _GRACE_S = 0.5
@@ -103,7 +104,7 @@ class Lab:
         self,
         parts: LabParts,
         open_prompter: Callable[[str], Prompter],
-        open_segmenter: Callable[[str], Segmenter],
+        open_segmenter: OpenSegmenter,
         prompters: Sequence[str],
         segmenters: Sequence[str],
         line: Line,
@@ -160,6 +161,7 @@ class Lab:
         held: Held | None,
         answers: Kept,
         views: str = "auto",
+        zoom: int = 1,
         request: gr.Request | None = None,
     ) -> Iterator[Updates]:
         """Compare strategies × sizes of SAM; yields what changed on the page, last of all the plate and the table."""
@@ -176,6 +178,7 @@ class Lab:
             ):
                 check(what, came, known)
             check_views(views)
+            check_zoom(zoom)
             words = asked_words(question).strip()
             loaded = uploaded(raster or picture)
             height, width = loaded.pixels.shape[:2]
@@ -187,7 +190,7 @@ class Lab:
                 stored = about_the_same([*answers, *said_by_the_model(held)], writer.name, loaded, words)
                 for event in comparing.compare(
                     writer,
-                    {name: partial(self._open_segmenter, name) for name in sizes},
+                    {name: partial(self._open_segmenter, name, zoom) for name in sizes},
                     loaded,
                     words,
                     strategies=chosen,

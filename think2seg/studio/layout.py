@@ -15,13 +15,13 @@ import gradio as gr
 from think2seg import models
 from think2seg.pipeline import LONGEST_QUESTION
 from think2seg.prompter import Prompter
-from think2seg.segmenter import Segmenter
 from think2seg.strategy import DEFAULT_STRATEGY, STRATEGIES
 from think2seg.studio import canvas, door, edits, examples, lab, line, watch
 from think2seg.studio.endpoints import Endpoints
 from think2seg.studio.handlers import Desk, Parts
 from think2seg.studio.takeaway import Takeaway
 from think2seg.tiles import VIEWS
+from think2seg.zoom import OpenSegmenter
 
 TITLE = "Think2Seg"
 SENTENCE = "Ask an aerial image a question: a vision-language model thinks aloud and points, SAM 2 fills in the pixels."
@@ -30,6 +30,8 @@ NANO = (
     "plain questions about them; they are not for measurements or decisions."
 )
 PROGRAMS = (Path(__file__).parent / "programs.html").read_text(encoding="utf-8")
+CLOSER = {1: "whole picture", 2: "2 x 2 tiles too", 3: "3 x 3 tiles too"}
+"""What SAM sees, tiles a side and in words."""
 _HOUR = 3600
 _RASTERS = [".tif", ".tiff", ".geotiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp"]
 
@@ -84,7 +86,7 @@ def theme() -> Any:
 
 def page(
     open_prompter: Callable[[str], Prompter],
-    open_segmenter: Callable[[str], Segmenter],
+    open_segmenter: OpenSegmenter,
     found: dict[str, examples.Example],
     default_prompter: str,
     default_segmenter: str,
@@ -110,15 +112,15 @@ def page(
                 results, table, document, files, taken = _results()
                 strip = _strip(found)
             with gr.Column(scale=5, min_width=340):
-                prompter, views, segmenter, strategy, negatives, models_line = _settings(
+                prompter, views, segmenter, zoom, strategy, negatives, models_line = _settings(
                     prompters, segmenters, default_prompter, default_segmenter
                 )
         held, sheet = gr.State(None, time_to_live=_HOUR), gr.State(None, time_to_live=_HOUR)
         parts = Parts(
             canvas=view, picture=picture, raster=raster, sources=sources, question=question, segment=segment, stop=stop,
             status=status, thought=thought, results=results, table=table, document=document, files=files,
-            prompter=prompter, views=views, segmenter=segmenter, models=models_line, about=about, held=held,
-            sheet=sheet, row=row, row_words=row_words,
+            prompter=prompter, views=views, segmenter=segmenter, zoom=zoom, models=models_line, about=about,
+            held=held, sheet=sheet, row=row, row_words=row_words,
         )  # fmt: skip
         taken.wire(held, {"concurrency_id": line.EXPORT, "concurrency_limit": 2})
         model_line = line.Line()
@@ -201,7 +203,7 @@ def _strip(found: dict[str, examples.Example]) -> Any:
 
 def _settings(
     prompters: list[str], segmenters: list[str], default_prompter: str, default_segmenter: str
-) -> tuple[Any, Any, Any, Any, Any, Any]:
+) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
     with gr.Accordion("Settings", open=True, elem_id="settings"):
         with gr.Row():
             prompter = gr.Dropdown(
@@ -217,14 +219,18 @@ def _settings(
                 segmenters, value=default_segmenter, label="SAM size", filterable=False, min_width=190,
                 info="re-runs SAM only", elem_id="segmenter",
             )  # fmt: skip
-            strategy = gr.Dropdown(
-                [(s.label, s.name) for s in STRATEGIES.values()], value=DEFAULT_STRATEGY, label="Prompt strategy",
-                filterable=False, min_width=190, info="what is asked, and sent to SAM", elem_id="strategy",
+            zoom = gr.Dropdown(
+                [(words, side) for side, words in CLOSER.items()], value=1, label="Closer look", filterable=False,
+                min_width=190, info="re-runs SAM only; for small things", elem_id="zoom",
             )  # fmt: skip
+        strategy = gr.Dropdown(
+            [(s.label, s.name) for s in STRATEGIES.values()], value=DEFAULT_STRATEGY, label="Prompt strategy",
+            filterable=False, info="what is asked, and sent to SAM", elem_id="strategy",
+        )  # fmt: skip
         negatives = gr.Checkbox(True, label="Send negative points, if the strategy has any", elem_id="negatives")
         line = canvas.status("", elem_id="models")
         gr.HTML(f"<p>{NANO}</p>", elem_id="nano")
-    return prompter, views, segmenter, strategy, negatives, line
+    return prompter, views, segmenter, zoom, strategy, negatives, line
 
 
 def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip: Any, let_in: int) -> None:
@@ -246,21 +252,26 @@ def _wire(demo: Any, desk: Desk, p: Parts, strategy: Any, negatives: Any, strip:
     waiting = gr.on([p.segment.click, p.question.submit], desk.wait, None,
                     [p.status, p.canvas, p.segment, p.stop], **short)  # fmt: skip
     asking = waiting.then(
-        desk.ask, [p.picture, p.raster, p.question, p.prompter, p.segmenter, strategy, negatives, p.views], run,
+        desk.ask, [p.picture, p.raster, p.question, p.prompter, p.segmenter, strategy, negatives, p.views, p.zoom], run,
         concurrency_id=line.THINK, concurrency_limit=let_in, **private,
     )  # fmt: skip
     asking.failure(desk.not_taken, None, [p.status, p.segment, p.stop], **short)
     again = gr.on(
-        [p.segmenter.input, strategy.input, negatives.input],
-        desk.refine, [p.held, p.segmenter, strategy, negatives, p.sheet, p.canvas, p.question], run,
+        [p.segmenter.input, p.zoom.input, strategy.input, negatives.input],
+        desk.refine, [p.held, p.segmenter, strategy, negatives, p.sheet, p.canvas, p.question, p.zoom], run,
         concurrency_id=line.SEGMENT, concurrency_limit=1, trigger_mode="always_last", **private,
     )  # fmt: skip
     editing = p.canvas.edited(
-        desk.edit, [p.canvas, p.held, p.sheet, p.question, p.segmenter], run,
+        desk.edit, [p.canvas, p.held, p.sheet, p.question, p.segmenter, p.zoom], run,
         concurrency_id=line.SEGMENT, concurrency_limit=1, trigger_mode="always_last", **private,
     )  # fmt: skip
     p.canvas.approached(
-        desk.hand.prepare, [p.sheet, p.segmenter], None, concurrency_id="segment", concurrency_limit=1, **private
+        desk.hand.prepare,
+        [p.sheet, p.segmenter, p.zoom],
+        None,
+        concurrency_id="segment",
+        concurrency_limit=1,
+        **private,
     )
     for changed in (again, editing):
         changed.then(

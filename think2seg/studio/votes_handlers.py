@@ -15,7 +15,6 @@ import gradio as gr
 from think2seg import votes as voting
 from think2seg.errors import QueryError
 from think2seg.prompter import Prompter
-from think2seg.segmenter import Segmenter
 from think2seg.strategy import find_strategy
 from think2seg.studio.board import Stage
 from think2seg.studio.hand import Held
@@ -27,6 +26,8 @@ from think2seg.studio.lab_handlers import Stops, about_the_same, check, followed
 from think2seg.studio.line import Gone, Line, ordinal
 from think2seg.studio.votes_board import VotesBoard
 from think2seg.tiles import check_views, viewed
+from think2seg.zoom import OpenSegmenter
+from think2seg.zoom import check as check_zoom
 
 MOST = 16
 """Samples that the page draws at most: each takes as long as a question."""
@@ -49,7 +50,7 @@ class Poll:
         self,
         parts: VotesParts,
         open_prompter: Callable[[str], Prompter],
-        open_segmenter: Callable[[str], Segmenter],
+        open_segmenter: OpenSegmenter,
         prompters: Sequence[str],
         segmenters: Sequence[str],
         line: Line,
@@ -86,6 +87,7 @@ class Poll:
         seed: float,
         held: Held | None,
         views: str = "auto",
+        zoom: int = 1,
         request: gr.Request | None = None,
     ) -> Iterator[Updates]:
         """Draw samples; yields what changed on the page until they have voted."""
@@ -98,6 +100,7 @@ class Poll:
             check("prompter", [prompter], self._prompters)
             check("size of SAM", [segmenter], self._segmenters)
             check_views(views)
+            check_zoom(zoom)
             asked = find_strategy(str(strategy))
             words = asked_words(question).strip()
             if not count:
@@ -108,7 +111,8 @@ class Poll:
             tell(Shown(loaded, words))
             with self._line.turn(halt, lambda place: tell(Stage(f"waiting for the model: {ordinal(place)} in line"))):
                 tell(Stage("loading the model"))
-                writer, filler = viewed(self._open_prompter(prompter), views), self._open_segmenter(segmenter)
+                writer = viewed(self._open_prompter(prompter), views)
+                filler = self._open_segmenter(segmenter, zoom)
                 stored = about_the_same(said_by_the_model(held), writer.name, loaded, words)
                 greedy = next((r for r in stored if (r.strategy, r.segmenter) == (asked.name, filler.name)), None)
                 for event in voting.votes(

@@ -2,8 +2,8 @@
 
 There the models are loaded here, and every word and every mask is made over there: what goes and what comes is pickled,
 an error comes back as a value since only its name would survive, and silence is broken by heartbeats, since a stop is
-seen at the next yield. Elsewhere nothing of this is used. It knows prompters, segmenters and the package `spaces`; no
-page.
+seen at the next yield. Elsewhere nothing of this is used. It knows prompters, segmenters and how close they look, and
+the package `spaces`; no page.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from think2seg.pump import Pump
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import Strategy
 from think2seg.types import Mask, Prompt, Query
+from think2seg.zoom import zoomed
 
 LENT = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 """Whether this is a place where a GPU is lent."""
@@ -160,10 +161,12 @@ def open_prompter(name: str) -> Prompter:
     return LentPrompter(name, held)
 
 
-def open_segmenter(name: str) -> Segmenter:
-    """The segmenter `name`, loaded here and working over there; anywhere else, itself. Raises `ModelError`."""
-    held = segmenter.load(name)
+def open_segmenter(name: str, zoom: int = 1, /) -> Segmenter:
+    """The segmenter `name`, looking as close as `zoom` says, loaded here and working over there; anywhere else, itself.
+    Raises `ModelError`, `QueryError`."""
+    held = zoomed(segmenter.load(name), zoom)
     if not LENT:
         return held
-    _segmenters[name] = held
-    return LentSegmenter(name, held)
+    known_as = f"{name}, zoom {zoom}"
+    _segmenters[known_as] = held
+    return LentSegmenter(known_as, held)
