@@ -261,6 +261,20 @@ def test_an_image_of_any_shape_keeps_its_size(predictor: SAM2ImagePredictor) -> 
     assert 0 <= float(scores[0]) <= 1 and math.isfinite(float(scores[0]))
 
 
+def test_scenes_are_seen_whole_and_in_parts_mostly_upright_and_half_in_their_own_colours() -> None:
+    side, size = 96, 128
+    image, labels = np.full((1, side, side, 3), 40, np.uint8), np.zeros((1, side, side), np.uint8)
+    image[0, 40:56, 36:60], labels[0, 40:56, 36:60] = 200, 1
+    crops, rng = SceneCrops(image, labels, per_crop=1), np.random.default_rng(4)
+    drawn = [crops(rng, size) for _ in range(300)]
+    spans = np.array([crop.masks[0].sum() * (side / size) ** 2 / (24 * 16) for crop in drawn])  # 1: seen whole
+    assert 0.3 < np.mean(np.abs(spans - 1) < 0.1) < 0.5 and spans.max() > 4
+    upright = [mask[np.ix_(mask.any(1), mask.any(0))].mean() > 0.98 for mask in (crop.masks[0] for crop in drawn)]
+    assert 0.75 < np.mean(upright) < 0.97
+    kept = [crop.image.max() == 200 and crop.image.min() == 40 for crop in drawn if not crop.masks[0].all()]
+    assert 0.4 < np.mean(kept) < 0.65
+
+
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     """Three steps, from crops of 256 pixels into those of 512, against two, a checkpoint and one more."""
     scenes = SceneCrops(*load_scenes(tmp_path, 3, 128), per_crop=2)

@@ -90,12 +90,21 @@ def fill(parts: list[NDArray[np.float32]], size_wh: tuple[int, int]) -> NDArray[
 
 
 def _affine(
-    rng: np.random.Generator, centre: tuple[float, float], side: float, size: int, whole: tuple[int, int] | None
+    rng: np.random.Generator,
+    centre: tuple[float, float],
+    side: float,
+    size: int,
+    whole: tuple[int, int] | None,
+    upright: bool = False,
 ) -> NDArray[np.float32]:
-    """The (2, 3) matrix from image pixels to crop pixels: `side` pixels around `centre`, turned and mirrored."""
+    """The (2, 3) matrix from image pixels to crop pixels: `side` pixels around `centre`, turned and mirrored; upright:
+    by quarter turns alone and not stretched, as the tiles of a picture are seen."""
     if whole is not None:  # the whole picture, squashed to a square as the predictor does
         scale_x, scale_y, angle = size / whole[0], size / whole[1], 0.0
         centre = (whole[0] / 2, whole[1] / 2)
+    elif upright:
+        scale_x = scale_y = size / side
+        angle = 0.0
     else:
         stretch = math.exp(rng.normal(0, 0.12))
         scale_x, scale_y = size / side * stretch, size / side / stretch
@@ -184,8 +193,8 @@ class RealCrops:
 
 
 class SceneCrops:
-    """Procedural scenes, seven in ten whole, else crops of them; `images` (N, S, S, 3) uint8, `labels` (N, S, S)
-    uint8, 0 where no object is."""
+    """Procedural scenes, four in ten whole, else parts of .3 to .8 of a side, two of three as a tile of `--zoom` shows
+    them; half keep their colours. `images` (N, S, S, 3) uint8, `labels` (N, S, S) uint8, 0 where no object is."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.uint8], per_crop: int) -> None:
         self.images, self.labels, self.per_crop = images, labels, per_crop
@@ -195,10 +204,11 @@ class SceneCrops:
             index = int(rng.integers(len(self.images)))
             image, labels = self.images[index], self.labels[index]
             side = float(len(labels))
-            whole = (len(labels), len(labels)) if rng.random() < 0.7 else None
-            span = side if whole else side * rng.uniform(0.25, 0.9)
+            whole = (len(labels), len(labels)) if rng.random() < 0.4 else None
+            span = side if whole else side * math.exp(rng.uniform(math.log(0.3), math.log(0.8)))
             centre = side / 2 + rng.uniform(-0.5, 0.5, 2) * (side - span)
-            matrix = _affine(rng, (float(centre[0]), float(centre[1])), float(span), size, whole)
+            upright = rng.random() < 2 / 3
+            matrix = _affine(rng, (float(centre[0]), float(centre[1])), float(span), size, whole, upright)
             masks = []
             for label in rng.permutation(np.unique(labels)):
                 if label == 0:
@@ -209,7 +219,8 @@ class SceneCrops:
                 if len(masks) == self.per_crop:
                     break
             if masks:
-                return Crop(jitter(rng, _warp(image, matrix, size)), masks)
+                seen = _warp(image, matrix, size)
+                return Crop(jitter(rng, seen) if rng.random() < 0.5 else seen, masks)
 
 
 def _outline(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
