@@ -223,6 +223,8 @@ def test_an_answer_of_other_views_is_another_answer(page: Page, upload: Path) ->
 
 def test_panels_and_samples_look_as_close_as_the_desk_does(page: Page, upload: Path) -> None:
     page.compare(upload, "planes", strategies=["box+2"], zoom=2)
+    assert list(page.panels()) == ["box+2 · nano, zoom 2"]
+    assert next(csv.DictReader(io.StringIO(page.file("csv").read_text())))["segmenter"] == "nano, zoom 2"
     assert len(page.segmenters["nano"].asked) > 4  # one an object, and besides where it lies in a tile
     before = len(page.segmenters["nano"].asked)
     page.draw(upload, "planes", number=2, zoom=2)

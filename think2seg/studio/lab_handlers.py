@@ -168,7 +168,8 @@ class Lab:
         p = self.parts
         stop = self.stops.taken(request)
         chosen, sizes = _names(strategies, STRATEGIES), _names(segmenters, self._segmenters)
-        board = ComparisonBoard(p.bench, chosen, sizes)
+        named = {name if zoom == 1 else f"{name}, zoom {zoom}": name for name in sizes}
+        board = ComparisonBoard(p.bench, chosen, list(named))
 
         def work(halt: threading.Event, tell: Callable[[Any], None]) -> None:
             for what, came, known in (
@@ -190,7 +191,7 @@ class Lab:
                 stored = about_the_same([*answers, *said_by_the_model(held)], writer.name, loaded, words)
                 for event in comparing.compare(
                     writer,
-                    {name: partial(self._open_segmenter, name, zoom) for name in sizes},
+                    {told: partial(self._open_segmenter, name, zoom) for told, name in named.items()},
                     loaded,
                     words,
                     strategies=chosen,
