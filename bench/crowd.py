@@ -102,7 +102,7 @@ def serve_here(port: int, models: str, seconds: float) -> None:
 
     if models == "doubles":
         writer, filler = ColourReader(seconds), BoxFiller()
-        demo = build(lambda _name: writer, lambda _name: filler, Path("nowhere"), "nano", "nano")
+        demo = build(lambda _name: writer, lambda _name, _zoom=1: filler, Path("nowhere"), "nano", "nano")
     else:
         demo = build(default_prompter="nano", default_segmenter="nano")
     serve(demo, host="127.0.0.1", port=port, mcp=False, quiet=True)
@@ -156,7 +156,7 @@ class Crowd:
             files = {"files": (name_of(colour), picture(colour))}
             path = (await web.post(f"{self.url}/upload", files=files)).raise_for_status().json()[0]
             file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-            data = [file, QUESTION, "nano", "nano", "box+2", True, "auto"]
+            data = [file, QUESTION, "nano", "nano", "box+2", True, "auto", 1]
             body = {"data": data, "fn_index": self.index, "session_hash": session}
             while (joined := await web.post(f"{self.url}/queue/join", json=body)).status_code == 503:
                 self.count.refused += 1

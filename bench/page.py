@@ -75,7 +75,7 @@ def _site(stage: Stage, sams: tuple[str, ...], prompter: Any = None) -> Iterator
         held = {name: stage.sam(name) for name in sams}
         demo = build(
             lambda _name: prompter or stage.prompter,
-            held.__getitem__,
+            lambda name, _zoom=1: held[name],
             Path(folder) / "none",
             stage.prompter_name,
             sams[0],
