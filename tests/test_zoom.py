@@ -145,3 +145,5 @@ def test_other_numbers_of_tiles_are_refused(side) -> None:
 def test_no_zoom_is_the_segmenter_itself() -> None:
     bright = Bright()
     assert zoomed(bright, 1) is bright
+    with pytest.raises(QueryError, match="One tile a side is the whole picture, which bright sees"):
+        Zoomed(bright, 1)

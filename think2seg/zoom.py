@@ -38,6 +38,11 @@ def check(side: int) -> None:
         raise QueryError(f"A zoom is 2 to {_MOST} tiles a side, 1 the whole picture alone; {str(side)[:40]!r} came.")
 
 
+def named(name: str, side: int) -> str:
+    """What the segmenter `name` is called where it sees `side` tiles a side."""
+    return name if side == 1 else f"{name}, zoom {side}"
+
+
 def zoomed(segmenter: LogitSegmenter, side: int) -> Segmenter:
     """`segmenter`, shown `side` x `side` tiles as well; itself for 1. Raises `QueryError`."""
     check(side)
@@ -48,11 +53,13 @@ class Zoomed:
     """A `Segmenter` made of another one. side: tiles a side, which overlap by a fifth."""
 
     def __init__(self, segmenter: LogitSegmenter, side: int = 2) -> None:
-        """Raises `QueryError` for a number of tiles that is not offered."""
+        """Raises `QueryError` for a number of tiles that is not offered, and for one, which is the picture itself."""
         check(side)
+        if side == 1:
+            raise QueryError(f"One tile a side is the whole picture, which {segmenter.name} sees without a zoom.")
         self._segmenter = segmenter
         self._side = side
-        self.name = f"{segmenter.name}, zoom {side}"
+        self.name = named(segmenter.name, side)
         self.about = f"{segmenter.about} Boxes are seen in {side} x {side} tiles of the picture too."
 
     def encode(self, image: NDArray[np.uint8]) -> None:

@@ -35,7 +35,7 @@ from think2seg.studio.lab_board import ComparisonBoard, Shown, trouble
 from think2seg.studio.line import Gone, Line, ordinal
 from think2seg.tiles import check_views, viewed
 from think2seg.types import Result
-from think2seg.zoom import OpenSegmenter
+from think2seg.zoom import OpenSegmenter, named
 from think2seg.zoom import check as check_zoom
 
 _log = logging.getLogger(__name__)
@@ -168,8 +168,8 @@ class Lab:
         p = self.parts
         stop = self.stops.taken(request)
         chosen, sizes = _names(strategies, STRATEGIES), _names(segmenters, self._segmenters)
-        named = {name if zoom == 1 else f"{name}, zoom {zoom}": name for name in sizes}
-        board = ComparisonBoard(p.bench, chosen, list(named))
+        told_as = {named(name, zoom): name for name in sizes}
+        board = ComparisonBoard(p.bench, chosen, list(told_as))
 
         def work(halt: threading.Event, tell: Callable[[Any], None]) -> None:
             for what, came, known in (
@@ -191,7 +191,7 @@ class Lab:
                 stored = about_the_same([*answers, *said_by_the_model(held)], writer.name, loaded, words)
                 for event in comparing.compare(
                     writer,
-                    {told: partial(self._open_segmenter, name, zoom) for told, name in named.items()},
+                    {told: partial(self._open_segmenter, name, zoom) for told, name in told_as.items()},
                     loaded,
                     words,
                     strategies=chosen,

@@ -27,7 +27,7 @@ from think2seg.pump import Pump
 from think2seg.segmenter import Segmenter
 from think2seg.strategy import Strategy
 from think2seg.types import Mask, Prompt, Query
-from think2seg.zoom import zoomed
+from think2seg.zoom import named, zoomed
 
 LENT = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 """Whether this is a place where a GPU is lent."""
@@ -167,6 +167,6 @@ def open_segmenter(name: str, zoom: int = 1, /) -> Segmenter:
     held = zoomed(segmenter.load(name), zoom)
     if not LENT:
         return held
-    known_as = f"{name}, zoom {zoom}"
+    known_as = named(name, zoom)
     _segmenters[known_as] = held
     return LentSegmenter(known_as, held)
