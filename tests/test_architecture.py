@@ -67,7 +67,8 @@ ROOMS: dict[str, set[str]] = {
 BACK_ROOMS = {
     "answer_json": "answer", "answer_reader": "answer", "rasters": "images", "spelling": "prompter",
     "pictures_once": "prompter", "shared_prefix": "prompter", "heat": "overlay",
-    "sam2_nano": "segmenter", "sam2_encoder": "segmenter", "sam2_decoder": "segmenter", "pump": "pipeline",
+    "sam2_nano": "segmenter", "sam2_encoder": "segmenter", "sam2_decoder": "segmenter",
+    "mirrored": "segmenter", "pump": "pipeline",
     "comparison": "compare", "plate": "compare", "comparison_command": "__main__", "terminal": "__main__",
     "evaluation_commands": "__main__", "export_command": "__main__",
 }  # fmt: skip

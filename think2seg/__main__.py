@@ -55,7 +55,10 @@ def _parser() -> argparse.ArgumentParser:
         "--prompter", default="auto", metavar="auto|NAME|DIR", help="a name of `models`, or a folder (default: auto)"
     )
     segment.add_argument(
-        "--segmenter", default="auto", metavar="NAME", help="nano, tiny, small, base-plus, large (default: auto)"
+        "--segmenter",
+        default="auto",
+        metavar="NAME",
+        help="nano, tiny, small, base-plus, large, or one of them with +mirrored behind it (default: auto)",
     )
     segment.add_argument(
         "--strategy",

@@ -58,7 +58,8 @@ class PrompterEntry:
 
 @dataclass(frozen=True)
 class SegmenterEntry:
-    """A SAM 2. config: the `sam2` package's configuration name, empty for the bundled one, which has its own."""
+    """A SAM 2. config: the `sam2` package's configuration name, empty for the bundled one, which has its own.
+    mirrored: it is shown the picture mirrored as well (`mirrored.Mirrored`)."""
 
     name: str
     source: str
@@ -67,6 +68,7 @@ class SegmenterEntry:
     checkpoint: str = "model.safetensors"
     needs: int = 0
     fetch: int = 0
+    mirrored: bool = False
 
 
 def _bundled(folder: str) -> str:
@@ -153,6 +155,9 @@ SEGMENTERS: tuple[SegmenterEntry, ...] = (
     ),
 )
 
+MIRRORED = "+mirrored"
+"""Behind the name of any segmenter: it is shown the picture mirrored as well."""
+
 BUNDLED = (PROMPTERS[0].source, SEGMENTERS[0].source)
 """The folders that come with the package."""
 
@@ -194,11 +199,17 @@ def spoken(entry: PrompterEntry, dialect: str) -> PrompterEntry:
 
 
 def find_segmenter(name: str) -> SegmenterEntry:
-    """The entry for a registry name, a hub repository of the registry, or a local folder or checkpoint file.
+    """The entry for a registry name, a hub repository of the registry, or a local folder or checkpoint file; with
+    `+mirrored` behind it, for the same shown the picture mirrored as well.
 
     A folder holds one of the published `sam2.1_hiera_*.pt` (or the same as `.safetensors`), or a `config.json` and
     `model.safetensors` like the bundled one. Raises `ModelError`.
     """
+    if name.lower().endswith(MIRRORED) and not Path(name).expanduser().exists():
+        plain = find_segmenter(name[: -len(MIRRORED)])
+        if plain.mirrored:
+            raise ModelError(f"{name!r} says {MIRRORED} twice; once is all there is.")
+        return replace(plain, name=plain.name + MIRRORED, mirrored=True)
     for entry in SEGMENTERS:
         if name.lower() in (entry.name, entry.source.lower()):
             return entry
@@ -223,7 +234,10 @@ def find_segmenter(name: str) -> SegmenterEntry:
             f"{', '.join(sorted(e.checkpoint for e in SEGMENTERS if e.config))}, or config.json with model.safetensors."
         )
     known = ", ".join(e.name for e in SEGMENTERS)
-    raise ModelError(f"There is no segmenter called {name!r}, and no such file or folder. Known: auto, {known}.")
+    raise ModelError(
+        f"There is no segmenter called {name!r}, and no such file or folder. Known: auto, {known}; "
+        f"each with {MIRRORED} behind it too."
+    )
 
 
 def _is_tensors(name: str) -> bool:

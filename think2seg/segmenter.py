@@ -14,6 +14,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -234,8 +235,9 @@ MOST_LOADED = 3
 """Sizes of SAM held in memory at once by `load`, least recently used first out; the largest takes 0.9 GB."""
 
 
-def load(name: str = "auto", *, device: str | None = None) -> Sam2Segmenter:
-    """The segmenter `name` (auto, nano, tiny, small, base-plus, large, or a folder), loaded once and kept.
+def load(name: str = "auto", *, device: str | None = None) -> LogitSegmenter:
+    """The segmenter `name` (auto, nano, tiny, small, base-plus, large, or a folder; with `+mirrored` behind it to be
+    shown the picture mirrored as well), loaded once and kept.
 
     Raises `ModelError` if there is none of that name, its weights cannot be had, or they do not fit the architecture.
     """
@@ -247,6 +249,17 @@ def load(name: str = "auto", *, device: str | None = None) -> Sam2Segmenter:
     machine.processors()  # asked before any thread takes fewer
     if device == "cpu":
         machine.keep_memory()
+    if entry.mirrored:
+        from think2seg.mirrored import Mirrored
+
+        return Mirrored(
+            entry.name, _kept(replace(entry, name=entry.name.removesuffix(models.MIRRORED)), device, reason)
+        )
+    return _kept(entry, device, reason)
+
+
+def _kept(entry: models.SegmenterEntry, device: str, reason: str) -> Sam2Segmenter:
+    """The model of an entry, loaded if it is not yet."""
     with _loading:
         folder = weights.folder_of(entry)
         key = (entry.name, str(folder / entry.checkpoint), device)

@@ -1,6 +1,6 @@
-"""Measures a bundled segmenter through the stock `SAM2ImagePredictor`: mean IoU per object, by set, size and prompt.
+"""Measures a segmenter with true prompts: mean IoU per object, by set, size and prompt.
 
-    python -m train.nano.measure_segmenter --assets assets/nano-segmenter --nwpu DIR --aerial-real DIR --json OUT.json
+    python -m train.nano.measure_segmenter --segmenter nano-fine --nwpu DIR --aerial-real DIR --scenes --json OUT.json
 
 Sets: NWPU's validation blocks, connected components of aerial-real's masks (never trained on, never selected on), and
 procedural scenes from seed 0 on, by class too. Prompts: the truth's box and two points inside (the deepest pixel and
@@ -22,13 +22,10 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
-from sam2.sam2_image_predictor import SAM2ImagePredictor
 
-from think2seg.sam2_nano import build_nano, prepare
-from think2seg.segmenter import Sam2Segmenter, Segmenter
+from think2seg.segmenter import Segmenter, load
 from think2seg.types import Prompt
-from think2seg.zoom import Zoomed
+from think2seg.zoom import zoomed
 from train.nano import segmenter_data as data
 
 MIN_PIXELS = 20
@@ -58,16 +55,6 @@ class Asked:
     boxes: NDArray[np.float32]
     loose: NDArray[np.float32]
     points: NDArray[np.float32]
-
-
-def load_predictor(assets: Path) -> SAM2ImagePredictor:
-    """The stock predictor on `assets`/config.json and model.safetensors, float32, in evaluation mode."""
-    model = build_nano(json.loads((assets / "config.json").read_text()))
-    state = {key: value.float() for key, value in load_file(str(assets / "model.safetensors")).items()}
-    model.load_state_dict(state)
-    predictor = SAM2ImagePredictor(model.eval())
-    prepare(predictor)
-    return predictor
 
 
 def nwpu(folder: Path) -> Iterator[Picture]:
@@ -120,14 +107,12 @@ def ask(rng: np.random.Generator, masks: list[NDArray[np.bool_]]) -> Asked:
     return Asked(np.stack(boxes), np.stack(loose).astype(np.float32), np.array(points, np.float32))
 
 
-def segment(
-    predictor: SAM2ImagePredictor, boxes: NDArray[np.float32] | None, points: NDArray[np.float32] | None
-) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Masks (N, H, W) bool and scores (N,) of N prompts on the image that is set, in one batch."""
-    labels = None if points is None else np.ones(points.shape[:2], np.int32)
-    _, coords, label_tensor, box_tensor = predictor._prep_prompts(points, labels, boxes, None, True)
-    masks, scores, _ = predictor._predict(coords, label_tensor, box_tensor, multimask_output=False)
-    return masks[:, 0].numpy().astype(np.bool_), scores[:, 0].float().numpy()
+def prompts_of(boxes: NDArray[np.float32] | None, points: NDArray[np.float32] | None) -> list[Prompt]:
+    """Boxes (N, 4), points inside (N, 2, 2), or both, as the pipeline's prompts."""
+    count = len(boxes if boxes is not None else points if points is not None else ())
+    corners = [None] * count if boxes is None else [tuple(box) for box in boxes.tolist()]
+    inside = [()] * count if points is None else [tuple((x, y) for x, y in two) for two in points.tolist()]
+    return [Prompt(box, two) for box, two in zip(corners, inside, strict=True)]  # type: ignore[arg-type]
 
 
 def iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
@@ -141,9 +126,7 @@ def baselines(box: NDArray[np.float32], shape: tuple[int, int]) -> dict[str, NDA
     return {"the box, filled": np.maximum(abs(u), abs(v)) <= 1, "an ellipse in it": u * u + v * v <= 1}
 
 
-def measure(
-    predictor: SAM2ImagePredictor, pictures: Iterator[Picture], zoomed: Segmenter | None
-) -> list[dict[str, Any]]:
+def measure(segmenter: Segmenter, pictures: Iterator[Picture], closer: Segmenter | None) -> list[dict[str, Any]]:
     """One row an object: its share of the image, the IoU of every column, the score of the first; its class."""
     rows: list[dict[str, Any]] = []
     for number, picture in enumerate(pictures):
@@ -152,25 +135,20 @@ def measure(
             chosen = large[start : start + 16]
             truth = [picture.masks[k] for k in chosen]
             asked = ask(np.random.default_rng([number, start]), truth)
-            predictor.set_image(picture.image)
+            both = prompts_of(asked.boxes, asked.points)
             found = {
-                "box and points": segment(predictor, asked.boxes, asked.points),
-                "box off by 10 % and points": segment(predictor, asked.loose, asked.points),
-                "box alone": segment(predictor, asked.boxes, None),
-                "points alone": segment(predictor, None, asked.points),
+                "box and points": segmenter.segment(picture.image, both),
+                "box off by 10 % and points": segmenter.segment(picture.image, prompts_of(asked.loose, asked.points)),
+                "box alone": segmenter.segment(picture.image, prompts_of(asked.boxes, None)),
+                "points alone": segmenter.segment(picture.image, prompts_of(None, asked.points)),
             }
-            prompts = [
-                Prompt(tuple(box), tuple((x, y) for x, y in points))
-                for box, points in zip(asked.boxes.tolist(), asked.points.tolist(), strict=True)
-            ]
-            closer = zoomed.segment(picture.image, prompts) if zoomed is not None else None
+            if closer is not None:
+                found[ZOOMED] = closer.segment(picture.image, both)
             for k, mask in enumerate(truth):
-                row: dict[str, Any] = {name: iou(got[k], mask) for name, (got, _) in found.items()}
+                row: dict[str, Any] = {name: iou(got[k].pixels, mask) for name, got in found.items()}
                 row |= {name: iou(got, mask) for name, got in baselines(asked.boxes[k], mask.shape).items()}
-                if closer is not None:
-                    row[ZOOMED] = iou(closer[k].pixels, mask)
                 row["share"] = float(mask.mean())
-                row["score"] = float(found["box and points"][1][k])
+                row["score"] = found["box and points"][k].score
                 row["class"] = picture.classes[chosen[k]] if picture.classes else None
                 rows.append(row)
     return rows
@@ -215,26 +193,27 @@ def markdown(name: str, table: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def speed(predictor: SAM2ImagePredictor, threads: int) -> str:
-    """Median milliseconds of encoding an 800 x 800 image and of eight prompts in one batch."""
+def speed(segmenter: Segmenter, threads: int) -> str:
+    """Median milliseconds of encoding an 800 x 800 image and of eight boxes in one batch."""
     torch.set_num_threads(threads)
-    image = np.random.default_rng(0).integers(0, 255, (800, 800, 3), np.uint8)
-    corners = np.random.default_rng(1).uniform(0, 400, (8, 2))
-    boxes = np.concatenate([corners, corners + 200], 1).astype(np.float32)
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 400, (8, 2))
+    prompts = prompts_of(np.concatenate([corners, corners + 200], 1).astype(np.float32), None)
     encode, decode = [], []
     for _ in range(7):
+        image = rng.integers(0, 255, (800, 800, 3), np.uint8)
         start = time.perf_counter()
-        predictor.set_image(image)
+        segmenter.encode(image)
         encode.append(time.perf_counter() - start)
         start = time.perf_counter()
-        segment(predictor, boxes, None)
+        segmenter.segment(image, prompts)
         decode.append(time.perf_counter() - start)
     return f"encode {np.median(encode) * 1e3:.0f} ms, 8 prompts {np.median(decode) * 1e3:.0f} ms, {threads} threads"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--assets", type=Path, default=Path("assets/nano-segmenter"))
+    parser.add_argument("--segmenter", default="nano", metavar="NAME", help="a name or a folder (default: nano)")
     parser.add_argument("--nwpu", type=Path, help="folder of NWPU VHR-10")
     parser.add_argument("--aerial-real", type=Path, help="folder with manifest.jsonl, images/ and masks/")
     parser.add_argument("--scenes", type=int, nargs="?", const=200, default=0, help="so many procedural scenes (200)")
@@ -244,8 +223,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
-    predictor = load_predictor(args.assets)
-    zoomed = Zoomed(Sam2Segmenter("nano", predictor.model), ZOOM) if args.zoom else None
+    segmenter = load(args.segmenter)
+    closer = zoomed(segmenter, ZOOM) if args.zoom else None
     sets: dict[str, Iterator[Picture]] = {}
     if args.aerial_real:
         sets["aerial-real, other sources"] = aerial_real(args.aerial_real, from_nwpu=False)
@@ -258,14 +237,14 @@ def main() -> None:
         parser.error("nothing to measure on; give --nwpu, --aerial-real or --scenes.")
     rows, tables = {}, {}
     for name, pictures in sets.items():
-        rows[name] = measure(predictor, pictures, zoomed)
+        rows[name] = measure(segmenter, pictures, closer)
         tables[name] = summarise(rows[name])
         print(markdown(name, tables[name]), flush=True)
     if args.aerial_real:
         both = [row for name in sets if name.startswith("aerial-real") for row in rows[name]]
         tables["aerial-real, both"] = summarise(both)
         print(markdown("aerial-real, both", tables["aerial-real, both"]), flush=True)
-    print(speed(predictor, args.threads))
+    print(speed(segmenter, args.threads))
     if args.json:
         args.json.write_text(json.dumps(tables, indent=1))
 
