@@ -132,7 +132,12 @@ def test_a_folder_can_be_mirrored_too_and_a_folder_of_that_name_is_itself(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("nano+mirrored+mirrored", "twice"), ("medium+mirrored", "'medium'.*nano.*each with .mirrored")]
+    ("name", "said"),
+    [
+        ("nano+mirrored+mirrored", "twice"),
+        ("medium+mirrored", "'medium'.*nano.*each with .mirrored"),
+        ("auto+mirrored", "'auto' chooses by itself; name the segmenter"),
+    ],
 )
 def test_a_name_that_is_none_is_told(name: str, said: str) -> None:
     with pytest.raises(ModelError, match=said):

@@ -206,6 +206,8 @@ def find_segmenter(name: str) -> SegmenterEntry:
     `model.safetensors` like the bundled one. Raises `ModelError`.
     """
     if name.lower().endswith(MIRRORED) and not Path(name).expanduser().exists():
+        if name.lower() == "auto" + MIRRORED:
+            raise ModelError(f"'auto' chooses by itself; name the segmenter that is to be {MIRRORED[1:]}.")
         plain = find_segmenter(name[: -len(MIRRORED)])
         if plain.mirrored:
             raise ModelError(f"{name!r} says {MIRRORED} twice; once is all there is.")
@@ -235,7 +237,7 @@ def find_segmenter(name: str) -> SegmenterEntry:
         )
     known = ", ".join(e.name for e in SEGMENTERS)
     raise ModelError(
-        f"There is no segmenter called {name!r}, and no such file or folder. Known: auto, {known}; "
+        f"There is no segmenter called {name!r}, and no such file or folder. Known: auto; {known}, "
         f"each with {MIRRORED} behind it too."
     )
 
