@@ -116,6 +116,7 @@ def test_a_mirrored_picture_gets_the_mirrored_mask() -> None:
 def test_the_registry_knows_the_name(name: str) -> None:
     entry, plain = models.find_segmenter(name), models.find_segmenter("nano")
     assert entry.name == "nano+mirrored" and entry.mirrored and not plain.mirrored
+    assert entry.about.startswith(plain.about) and "four times its time" in entry.about
     assert weights.identity(entry) == weights.identity(plain) | {"name": "nano+mirrored"}
     assert weights.identities("nano", "nano+mirrored, zoom 2")["segmenter"]["source"] == "bundled"
 

@@ -211,7 +211,8 @@ def find_segmenter(name: str) -> SegmenterEntry:
         plain = find_segmenter(name[: -len(MIRRORED)])
         if plain.mirrored:
             raise ModelError(f"{name!r} says {MIRRORED} twice; once is all there is.")
-        return replace(plain, name=plain.name + MIRRORED, mirrored=True)
+        about = f"{plain.about} Shown the picture mirrored as well, for four times its time."
+        return replace(plain, name=plain.name + MIRRORED, about=about, mirrored=True)
     for entry in SEGMENTERS:
         if name.lower() in (entry.name, entry.source.lower()):
             return entry
