@@ -7,7 +7,8 @@ import pytest
 
 from think2seg import models, segmenter, weights
 from think2seg.errors import ModelError
-from think2seg.mirrored import SURE, WAYS, Mirrored
+from think2seg.mirrored import WAYS, Mirrored
+from think2seg.segmenter import SURE
 from think2seg.types import Prompt
 from think2seg.zoom import zoomed
 

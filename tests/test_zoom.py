@@ -7,8 +7,9 @@ import pytest
 
 from think2seg import segmenter as segmenters
 from think2seg.errors import QueryError
+from think2seg.segmenter import SURE
 from think2seg.types import Mask, Prompt
-from think2seg.zoom import SURE, Zoomed, tile_of, zoomed
+from think2seg.zoom import Zoomed, tile_of, zoomed
 
 
 class Bright:

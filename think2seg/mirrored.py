@@ -13,13 +13,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from think2seg.segmenter import LogitSegmenter, upscaled
+from think2seg.segmenter import SURE, LogitSegmenter, upscaled
 from think2seg.types import Mask, Prompt, Size
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
-SURE = 8.0
-"""Logits count up to this, either way, so that no look outvotes the others."""
 WAYS = ((False, False), (True, False), (False, True), (True, True))
 """How the picture is shown: mirrored left to right, upside down."""
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 EMBEDDINGS_BYTES = 512 * 1024**2
 """The most that one segmenter keeps in embeddings (about 23 MB an image at 1024 pixels in fp32, 12 MB in bfloat16, 4 MB
 for nano)."""
+SURE = 8.0
+"""Where logits of several looks are averaged they count up to this, either way, so that none outvotes the others."""
 _LONGEST_SIDE = 4096
 _PROMPTS_A_BATCH = 32
 

@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from think2seg.errors import QueryError
-from think2seg.segmenter import LogitSegmenter, Segmenter, upscaled
+from think2seg.segmenter import SURE, LogitSegmenter, Segmenter, upscaled
 from think2seg.types import Mask, Prompt, Size
 from think2seg.views import View, views
 
-SURE = 8.0
-"""Logits count up to this, either way, so that neither look outvotes the other by its size."""
 MARGIN = 0.04
 """Of a tile's shorter side: so far from the tile's inner edges a box must stay to be decoded on it."""
 _MOST = 4

@@ -1,6 +1,6 @@
 """Measures a segmenter with true prompts: mean IoU per object, by set, size and prompt.
 
-    python -m train.nano.measure_segmenter --segmenter nano-fine --nwpu DIR --aerial-real DIR --scenes --json OUT.json
+    python -m train.nano.measure_segmenter --segmenter nano --nwpu DIR --aerial-real DIR --scenes --json OUT.json
 
 Sets: NWPU's validation blocks, connected components of aerial-real's masks (never trained on, never selected on), and
 procedural scenes from seed 0 on, by class too. Prompts: the truth's box and two points inside (the deepest pixel and
