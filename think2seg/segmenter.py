@@ -290,11 +290,9 @@ def _open(entry: models.SegmenterEntry, folder: Path, device: str, reason: str) 
             f"{str(error).splitlines()[-1].strip()[:300]}"
         ) from error
     model = model.float().eval().requires_grad_(False).to(device)
-    half = bool(entry.config) and (
-        device.startswith("cuda") or (device == "cpu" and not _LIKES_BFLOAT16.isdisjoint(_cpu_flags()))
-    )
+    half = bool(entry.config) and (device.startswith("cuda") or (device == "cpu" and machine.likes_bfloat16()))
     on_cpu = half and device == "cpu"
-    sam2_encoder.streamline(model, half=half, products=on_cpu and "amx_bf16" not in _cpu_flags())
+    sam2_encoder.streamline(model, half=half, products=on_cpu and "amx_bf16" not in machine.cpu_flags())
     precision = "bfloat16" if half else "float32"
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
     about = f"SAM 2 {entry.name}, {parameters:.1f} M parameters, on {device}, {precision}. {reason}".strip()
@@ -328,16 +326,3 @@ def _tensors(file: Path) -> dict[str, Any]:
     if not isinstance(tensors, dict):
         raise ModelError(f"{file} holds no weights: a dictionary of tensors was expected, {type(held).__name__} came.")
     return tensors
-
-
-_LIKES_BFLOAT16 = frozenset(("avx512_bf16", "amx_bf16"))
-"""What a CPU has on which bfloat16 is faster than float32; elsewhere it is slower."""
-
-
-def _cpu_flags() -> frozenset[str]:
-    """What this CPU can do, as Linux names it; nothing elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore").splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
