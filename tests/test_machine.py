@@ -51,3 +51,21 @@ def test_a_large_tensor_is_not_fetched_from_the_system_again() -> None:
 
 def test_who_decided_otherwise_is_heard() -> None:
     assert told(True, MALLOC_ARENA_MAX="4")[0] == "False"
+
+
+@pytest.mark.parametrize(
+    ("flags", "likes"),
+    [({"avx512f", "avx512_bf16"}, True), ({"amx_bf16"}, True), ({"avx512f", "avx512_vnni"}, False), (set(), False)],
+)
+def test_training_computes_in_bfloat16_only_where_the_processor_does(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], likes: bool
+) -> None:
+    import torch
+
+    from think2seg import machine
+    from train.nano.segmenter import in_quickest_precision
+
+    monkeypatch.setattr(machine, "cpu_flags", lambda: frozenset(flags))
+    with in_quickest_precision():
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == (torch.bfloat16 if likes else torch.float32)
