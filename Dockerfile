@@ -33,6 +33,7 @@ COPY --chown=1000:1000 app.py LICENSE ./
 COPY --chown=1000:1000 think2seg ./think2seg
 COPY --chown=1000:1000 assets/nano-prompter ./assets/nano-prompter
 COPY --chown=1000:1000 assets/nano-segmenter ./assets/nano-segmenter
+COPY --chown=1000:1000 assets/nano-fine-segmenter ./assets/nano-fine-segmenter
 COPY --chown=1000:1000 assets/examples ./assets/examples
 RUN mkdir -p /home/think2seg/weights
 

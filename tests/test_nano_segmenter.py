@@ -1,13 +1,14 @@
-"""The bundled segmenter: its files, its prompts, and what it makes of shapes drawn on textured ground.
+"""The bundled segmenters: their files, their prompts, and what they make of shapes drawn on textured ground.
 
 The thresholds are below what was measured on these drawings and far above the box's own ellipse or rectangle; the
-quality on photographs stands in the model card.
+quality on photographs stands in the model cards.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +21,26 @@ from safetensors.torch import load_file, save_file
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from think2seg.sam2_nano import build_nano, prepare
-from train.nano.segmenter import Recipe, Run, grown, loss_of
+from train.nano.segmenter import POSITIONS, Recipe, Run, export, grown, loss_of
 from train.nano.segmenter_data import SceneCrops, load_scenes
 from train.nano.segmenter_prompts import Shape
 from train.nano.segmenter_prompts import ask as ask_for
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets" / "nano-segmenter"
+FINE = ASSETS.with_name("nano-fine-segmenter")
 SIZE = (480, 360)
 
 
-@pytest.fixture(scope="module")
-def model() -> Any:
-    built = build_nano(json.loads((ASSETS / "config.json").read_text()))
-    state = {key: value.float() for key, value in load_file(str(ASSETS / "model.safetensors")).items()}
+def bundled(folder: Path) -> Any:
+    built = build_nano(json.loads((folder / "config.json").read_text()))
+    state = {key: value.float() for key, value in load_file(str(folder / "model.safetensors")).items()}
     built.load_state_dict(state, strict=True)
     return built.eval()
+
+
+@pytest.fixture(scope="module", params=[ASSETS, FINE], ids=lambda folder: folder.name)
+def model(request: pytest.FixtureRequest) -> Any:
+    return bundled(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +133,10 @@ def test_a_batch_of_prompts_equals_one_by_one(predictor: SAM2ImagePredictor) -> 
 
     together = low(slice(None))
     alone = torch.cat([low(slice(k, k + 1)) for k in range(len(boxes))])
-    assert together.shape == alone.shape == (4, 1, 256, 256)
+    side = predictor.model.image_size // 2
+    assert together.shape == alone.shape == (4, 1, side, side)
     assert torch.allclose(together, alone, atol=2e-2, rtol=1e-3)
-    assert torch.count_nonzero((together > 0) != (alone > 0)) <= 16
+    assert torch.count_nonzero((together > 0) != (alone > 0)) <= side // 16
 
 
 def test_a_negative_point_takes_area_away(predictor: SAM2ImagePredictor) -> None:
@@ -140,7 +147,7 @@ def test_a_negative_point_takes_area_away(predictor: SAM2ImagePredictor) -> None
     points = np.concatenate([centre(truth), spot])
     _, _, without = predictor.predict(points[:1], np.array([1]), box, multimask_output=False)
     _, _, with_it = predictor.predict(points, np.array([1, 0]), box, multimask_output=False)
-    x, y = (int(v) for v in spot[0] * np.array([256 / SIZE[0], 256 / SIZE[1]]))
+    x, y = (int(v) for v in spot[0] * predictor.model.image_size / 2 / np.array(SIZE))
     assert with_it[0, y, x] < 0
     assert not np.array_equal(without, with_it)
 
@@ -153,13 +160,13 @@ def test_weights_survive_safetensors(model: Any, tmp_path: Path) -> None:
     assert all(torch.equal(again[key], state[key]) for key in state)
 
 
-def test_a_grown_model_makes_the_masks_that_it_made(model: Any, predictor: SAM2ImagePredictor) -> None:
+def test_a_grown_model_makes_the_masks_that_it_made() -> None:
     """Two blocks more in the trunk and a third upscaling: the same mask, each logit four times."""
     small = json.loads((ASSETS / "config.json").read_text())
     small["hiera"]["stages"][2] -= 2
     small["hiera"]["global_att_blocks"] = [5]
     cut = build_nano(small).eval()
-    own = {key: value for key, value in model.state_dict().items() if key in cut.state_dict()}
+    own = {key: value for key, value in bundled(ASSETS).state_dict().items() if key in cut.state_dict()}
     cut.load_state_dict(own)
     coarser = {key: value for key, value in own.items() if ".sharpen." not in key}
     cut.sam_mask_decoder.output_upscaling[4].sharpen = torch.nn.Identity()
@@ -180,10 +187,30 @@ def test_a_grown_model_makes_the_masks_that_it_made(model: Any, predictor: SAM2I
     assert torch.allclose(repeated, found[1], atol=1e-3)
 
 
-def test_a_model_that_has_more_cannot_begin_a_smaller_one(model: Any) -> None:
-    less = {key: value for key, value in model.state_dict().items() if ".sharpen." not in key}
+def test_a_model_that_has_more_cannot_begin_a_smaller_one() -> None:
+    state = bundled(ASSETS).state_dict()
+    less = {key: value for key, value in state.items() if ".sharpen." not in key}
     with pytest.raises(ValueError, match="no place for"):
-        grown(dict(model.state_dict()), less)
+        grown(dict(state), less)
+
+
+def test_a_training_at_another_size_begins_with_the_masks_that_were_made(tmp_path: Path) -> None:
+    """The weights are those it began from; what lies as many pixels from the middle has the code that it had."""
+    config = json.loads((ASSETS / "config.json").read_text()) | {"image_size": 192}
+    run = Run(Recipe(), tmp_path / "run", 1, config)
+    run.begin_from(ASSETS)
+    run.save()
+    export(Namespace(out=tmp_path / "run", assets=tmp_path / "model"))
+    smaller, own = bundled(tmp_path / "model"), bundled(ASSETS)
+    assert (smaller.image_size, own.image_size) == (192, 512)
+    before, after = own.state_dict(), smaller.state_dict()
+    assert [key for key in before if not torch.equal(before[key], after[key])] == [POSITIONS]
+    codes = []
+    for one in (smaller, own):
+        points = torch.tensor([[[-30.0, 12.0], [40.0, 70.0]]]) + one.image_size / 2
+        sparse, _ = one.sam_prompt_encoder(points=(points, torch.ones(1, 2)), boxes=None, masks=None)
+        codes.append(sparse[:, :2])
+    assert torch.allclose(codes[0], codes[1], atol=2e-3)
 
 
 def loss(logits: torch.Tensor, truth: torch.Tensor) -> float:
@@ -241,14 +268,18 @@ def test_some_prompts_stand_beside_their_object() -> None:
     assert (np.abs(centres - [100, 106]) <= np.array([20, 12]) * 0.71).all()
     outside = np.array([not mask[int(a.points[3, 1]), int(a.points[3, 0])] for a in asked])
     assert outside.all()
+    for share in (0.8, 1.0):
+        more = [ask_for(rng, mask, Shape(True, 1, 0), share).points[:2].ravel() for _ in range(300)]
+        assert abs((np.stack(more) == [90, 100, 110, 112]).all(1).mean() - share) < 0.07
     alone = [ask_for(rng, mask, Shape(False, 1, 0)).points[0] for _ in range(200)]
     assert all(mask[int(y), int(x)] for x, y in alone)
 
 
-def test_files_are_small_and_weights_are_sound() -> None:
-    for file in ASSETS.iterdir():
+@pytest.mark.parametrize("folder", [ASSETS, FINE], ids=lambda folder: folder.name)
+def test_files_are_small_and_weights_are_sound(folder: Path) -> None:
+    for file in folder.iterdir():
         assert file.stat().st_size < 10 * 1024**2, file.name
-    state = load_file(str(ASSETS / "model.safetensors"))
+    state = load_file(str(folder / "model.safetensors"))
     assert all(bool(torch.isfinite(value).all()) for value in state.values())
     assert sum(value.numel() for value in state.values()) < 5_000_000
 
@@ -285,13 +316,14 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path: Path)
             run.cpu_seconds = 60.0 * number / 3  # the clock sets size and rate; here it tells the step
             run.one_step([scenes], [1.0])
 
-    through, stopped = Run(recipe, tmp_path / "a", 1), Run(recipe, tmp_path / "b", 1)
+    config = json.loads((ASSETS / "config.json").read_text())
+    through, stopped = Run(recipe, tmp_path / "a", 1, config), Run(recipe, tmp_path / "b", 1, config)
     before = {key: value.clone() for key, value in through.model.state_dict().items()}
     steps(through, 0, 3)
     assert through.model.image_size == 512
     steps(stopped, 0, 2)
     stopped.save()
-    again = Run(recipe, tmp_path / "b", 1)
+    again = Run(recipe, tmp_path / "b", 1, config)
     assert again.resume() and again.step == 2
     steps(again, 2, 3)
     learnt = through.model.state_dict()

@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--segmenter",
         default="auto",
         metavar="NAME",
-        help="nano, tiny, small, base-plus, large, or one of them with +mirrored behind it (default: auto)",
+        help="nano, nano-fine, tiny, small, base-plus, large, or one of them with +mirrored behind it (default: auto)",
     )
     segment.add_argument(
         "--strategy",

@@ -58,7 +58,7 @@ class PrompterEntry:
 
 @dataclass(frozen=True)
 class SegmenterEntry:
-    """A SAM 2. config: the `sam2` package's configuration name, empty for the bundled one, which has its own.
+    """A SAM 2. config: the `sam2` package's configuration name, empty for the bundled ones, which have their own.
     mirrored: it is shown the picture mirrored as well (`mirrored.Mirrored`)."""
 
     name: str
@@ -118,6 +118,11 @@ PROMPTERS: tuple[PrompterEntry, ...] = (
 SEGMENTERS: tuple[SegmenterEntry, ...] = (
     SegmenterEntry("nano", _bundled("nano-segmenter"), "Bundled, a small SAM 2 for a CPU."),
     SegmenterEntry(
+        "nano-fine",
+        _bundled("nano-fine-segmenter"),
+        "Bundled, nano at 768 pixels, not 512, and taught exact boxes.",
+    ),
+    SegmenterEntry(
         "tiny",
         "facebook/sam2.1-hiera-tiny",
         "SAM 2.1 tiny, 39 M parameters.",
@@ -158,7 +163,7 @@ SEGMENTERS: tuple[SegmenterEntry, ...] = (
 MIRRORED = "+mirrored"
 """Behind the name of any segmenter: it is shown the picture mirrored as well."""
 
-BUNDLED = (PROMPTERS[0].source, SEGMENTERS[0].source)
+BUNDLED = (PROMPTERS[0].source, *(e.source for e in SEGMENTERS if not e.config))
 """The folders that come with the package."""
 
 # What a local folder's architecture is known to write; anything else must say it in its sidecar.

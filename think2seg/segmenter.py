@@ -238,8 +238,8 @@ MOST_LOADED = 3
 
 
 def load(name: str = "auto", *, device: str | None = None) -> LogitSegmenter:
-    """The segmenter `name` (auto, nano, tiny, small, base-plus, large, or a folder; with `+mirrored` behind it to be
-    shown the picture mirrored as well), loaded once and kept.
+    """The segmenter `name` (auto, nano, nano-fine, tiny, small, base-plus, large, or a folder; with `+mirrored` behind
+    it to be shown the picture mirrored as well), loaded once and kept.
 
     Raises `ModelError` if there is none of that name, its weights cannot be had, or they do not fit the architecture.
     """

@@ -94,8 +94,8 @@ def page(
 ) -> Any:
     """The whole page as a `gr.Blocks`, its queue configured and watched."""
     prompters = list(dict.fromkeys([default_prompter, "auto", *(e.name for e in models.PROMPTERS)]))
-    bundled, *published = (e.name for e in models.SEGMENTERS)
-    sizes = [bundled, bundled + models.MIRRORED, *published]  # it was measured with the bundled one alone
+    first, *others = (e.name for e in models.SEGMENTERS)
+    sizes = [first, first + models.MIRRORED, *others]  # it was measured with the bundled one alone
     segmenters = list(dict.fromkeys([default_segmenter, "auto", *sizes]))
     with gr.Blocks(title=TITLE, delete_cache=(_HOUR, _HOUR), fill_width=True, analytics_enabled=False) as demo:
         gr.HTML(f"<h1>{TITLE}</h1><p>{SENTENCE}</p>", elem_id="head")

@@ -35,6 +35,8 @@ from train.nano import segmenter_prompts as prompts
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 CONFIG = Path(__file__).resolve().parents[2] / "assets" / "nano-segmenter" / "config.json"
+POSITIONS = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+"""Of the weights the only ones that depend on the size at which pictures are seen."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Recipe:
     per_crop: int = 4
     share_scenes: float = 0.25
     share_collage: float = 0.2
+    exact: float = prompts.EXACT
     ema: float = 0.998
     seed: int = 20
 
@@ -125,16 +128,17 @@ def grown(state: dict[str, Tensor], fresh: dict[str, Tensor]) -> dict[str, Tenso
 
 
 def make_batch(
-    streams: list[data.Stream], shares: list[float], rng: np.random.Generator, count: int, size: int
+    streams: list[data.Stream], shares: list[float], rng: np.random.Generator, count: int, size: int, exact: float
 ) -> Batch:
-    """`count` crops of the streams in these shares, with a prompt for each of their objects."""
+    """`count` crops of the streams in these shares, with a prompt for each of their objects, of the boxes so many
+    `exact`."""
     images, truth, points, labels, owner = [], [], [], [], []
     shape = prompts.draw_shape(rng)
     for b in range(count):
         crop = streams[int(rng.choice(len(streams), p=shares))](rng, size)
         images.append(torch.from_numpy(crop.image).permute(2, 0, 1).float() / 255)
         for mask in crop.masks:
-            asked = prompts.ask(rng, mask, shape)
+            asked = prompts.ask(rng, mask, shape, exact)
             truth.append(torch.from_numpy(mask.astype(np.float32))[None])
             points.append(torch.from_numpy(asked.points))
             labels.append(torch.from_numpy(asked.labels))
@@ -196,12 +200,11 @@ def loss_of(logits: Tensor, iou: Tensor, truth: Tensor) -> tuple[Tensor, dict[st
 class Run:
     """A training run that can be cut off: model, average of weights, optimizer, clock and random states."""
 
-    def __init__(self, recipe: Recipe, out: Path, minutes: float) -> None:
-        self.recipe, self.out, self.minutes = recipe, out, minutes
+    def __init__(self, recipe: Recipe, out: Path, minutes: float, config: dict[str, Any]) -> None:
+        self.recipe, self.out, self.minutes, self.config = recipe, out, minutes, config
         torch.manual_seed(recipe.seed)
         random.seed(recipe.seed)
         self.rng = np.random.default_rng(recipe.seed)
-        self.config = json.loads(CONFIG.read_text())
         self.model = build_nano(self.config)
         self.step, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
@@ -211,9 +214,11 @@ class Run:
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def begin_from(self, assets: Path) -> None:
-        """Takes the weights of an exported segmenter, of a shallower or coarser one too: what that lacks begins as
-        nothing (`grown`)."""
+        """Takes the weights of an exported segmenter, of a shallower or coarser one too (what that lacks begins as
+        nothing, `grown`), and of one that sees pictures at another size."""
         state = load_file(str(assets / "model.safetensors"))
+        size = json.loads((assets / "config.json").read_text())["image_size"]
+        state[POSITIONS] = state[POSITIONS].float() * (self.model.image_size / size)
         self.model.load_state_dict(grown({key: value.float() for key, value in state.items()}, self.model.state_dict()))
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
@@ -227,6 +232,7 @@ class Run:
         state = {
             "model": self.model.state_dict(),
             "image_size": self.model.image_size,
+            "config": self.config,
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
@@ -243,6 +249,8 @@ class Run:
         if not file.exists():
             return False
         state = torch.load(file, weights_only=False)
+        if state["config"] != self.config:
+            raise ValueError(f"{file} is of a model with another config.json; give that one, or another --out.")
         resize_model(self.model, state["image_size"])
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
@@ -261,7 +269,9 @@ class Run:
             self.average = {
                 k: self.model.state_dict()[k].clone() if "gaussian" in k else v for k, v in self.average.items()
             }
-        batch = make_batch(streams, shares, self.rng, recipe.fine_batch if fine else recipe.coarse_batch, size)
+        batch = make_batch(
+            streams, shares, self.rng, recipe.fine_batch if fine else recipe.coarse_batch, size, recipe.exact
+        )
         warm = min((self.step + 1) / recipe.warmup_steps, 1.0)
         lr = recipe.lr * warm * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * self.progress))))
         for group in self.optimizer.param_groups:
@@ -292,10 +302,11 @@ def train(args: argparse.Namespace) -> None:
         share_collage=args.share_collage,
         fine_batch=args.crops,
         per_crop=args.per_crop,
+        exact=args.share_exact,
         seed=args.seed,
     )
     torch.set_num_threads(args.threads)
-    run = Run(recipe, args.out, args.minutes)
+    run = Run(recipe, args.out, args.minutes, json.loads(args.config.read_text()))
     if args.begin_from:
         run.begin_from(args.begin_from)
     print("resumed" if not args.fresh and run.resume() else "started", "at step", run.step, flush=True)
@@ -325,14 +336,16 @@ def train(args: argparse.Namespace) -> None:
 
 
 def export(args: argparse.Namespace) -> None:
-    """Write the averaged weights of `--out` as `--assets`/model.safetensors, float16, under the shipped image size."""
+    """Write the averaged weights of `--out` as `--assets`/model.safetensors, float16, under the image size of its
+    config.json, which is written beside it."""
     state = torch.load(args.out / "checkpoint.pt", weights_only=False)
-    config = json.loads(CONFIG.read_text())
+    config = state["config"]
     model = build_nano(config)
     resize_model(model, state["image_size"])
     model.load_state_dict(state["average"])
     resize_model(model, config["image_size"])
     args.assets.mkdir(parents=True, exist_ok=True)
+    (args.assets / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     part = args.assets / "model.safetensors.part"
     tensors = {k: v.half().contiguous() for k, v in model.state_dict().items()}
     save_file(tensors, str(part), metadata={"format": "pt", "step": str(state["step"])})
@@ -354,6 +367,7 @@ def main() -> None:
     one.add_argument("--scene-size", type=int, default=336)
     one.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, outside the repository")
     one.add_argument("--minutes", type=float, default=49, help="of CPU, not on the wall")
+    one.add_argument("--config", type=Path, default=CONFIG, help="the architecture (default: the bundled nano's)")
     one.add_argument("--begin-from", type=Path, help="an exported segmenter to go on from")
     one.add_argument("--lr", type=float, default=Recipe.lr)
     one.add_argument("--coarse", type=float, default=Recipe.coarse, help="share of the time at 256 pixels")
@@ -361,6 +375,7 @@ def main() -> None:
     one.add_argument("--per-crop", type=int, default=Recipe.per_crop, help="objects that are asked for in a crop")
     one.add_argument("--share-scenes", type=float, default=Recipe.share_scenes)
     one.add_argument("--share-collage", type=float, default=Recipe.share_collage)
+    one.add_argument("--share-exact", type=float, default=Recipe.exact, help="of the boxes, how many are exact")
     one.add_argument("--threads", type=int, default=1)
     one.add_argument("--seed", type=int, default=Recipe.seed)
     one.add_argument("--fresh", action="store_true", help="ignore a checkpoint in --out")

@@ -13,6 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+EXACT = 0.3
+"""Of the boxes, so many are exact unless said otherwise."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -54,17 +57,17 @@ def _interior(rng: np.random.Generator, mask: NDArray[np.bool_], count: int) -> 
     return np.stack([xs[chosen], ys[chosen]], 1).astype(np.float32) + 0.5
 
 
-def ask(rng: np.random.Generator, mask: NDArray[np.bool_], shape: Shape) -> Asked:
-    """A prompt for the mask as a prompter might write it. Of the boxes three in ten are exact, three have edges off by
-    up to 15 % of their sides and one by up to 30 %; three stand beside their object, and the points inside with them,
-    as an answer does that is mistaken about the place. Negative points lie just outside."""
+def ask(rng: np.random.Generator, mask: NDArray[np.bool_], shape: Shape, exact: float = EXACT) -> Asked:
+    """A prompt for the mask as a prompter might write it. Of the boxes the share `exact` is so. Of seven others three
+    have edges off by up to 15 % of their sides and one by up to 30 %; three stand beside their object, and the points
+    inside with them, as an answer does that is mistaken about the place. Negative points lie just outside."""
     points = np.zeros((0, 2), np.float32)
     moved = np.zeros(2, np.float32)
     if shape.box:
         ys, xs = np.nonzero(mask)
         box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
         sides = box[2:] - box[:2]
-        roll = rng.random()
+        roll = rng.random() * (1 - EXACT) / (1 - exact) if exact < 1 else 1.0  # 0-3 beside, 3-6, 6-7, from 7 on exact
         if roll < 0.3:
             # about a hundredth of the frame, by which the bundled prompter is off, but never off the object
             spread = 0.03 * sides + 0.009 * max(mask.shape)
