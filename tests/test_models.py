@@ -25,7 +25,9 @@ def test_prompters_are_found_by_name_or_repository(name: str) -> None:
     assert name.lower() in (entry.name.lower(), entry.source.lower())
 
 
-@pytest.mark.parametrize("name", ["nano", "tiny", "small", "base-plus", "large", "facebook/sam2.1-hiera-large"])
+@pytest.mark.parametrize(
+    "name", ["nano", "nano-fine", "tiny", "small", "base-plus", "large", "facebook/sam2.1-hiera-large"]
+)
 def test_segmenters_are_found_by_name_or_repository(name: str) -> None:
     entry = models.find_segmenter(name)
     assert name in (entry.name, entry.source)
@@ -183,11 +185,12 @@ def test_auto_takes_the_3b_only_where_it_can_run(monkeypatch, tmp_path, free, ca
     assert entry.name == chosen and reason in why
 
 
-def test_the_bundled_pair_can_run_here() -> None:
+def test_what_is_bundled_can_run_here() -> None:
     assert weights.availability(models.find_prompter("nano")).runs
-    assert weights.availability(models.find_segmenter("nano")).runs
     # Said without a path: the page shows it to everybody.
-    for entry in (models.find_prompter("nano"), models.find_segmenter("nano")):
+    bundled = (models.find_prompter("nano"), *(models.find_segmenter(name) for name in ("nano", "nano-fine")))
+    for entry in bundled:
+        assert weights.availability(entry).runs
         assert weights.availability(entry).why == "bundled"
 
 

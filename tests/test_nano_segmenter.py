@@ -117,7 +117,8 @@ def test_points_alone_find_a_drawn_shape(predictor: SAM2ImagePredictor, name: st
     picture, truth = drawing(name)
     predictor.set_image(picture)
     masks, _, _ = predictor.predict(point_coords=centre(truth), point_labels=np.array([1]), multimask_output=False)
-    assert iou(masks[0] > 0, truth) > 0.6
+    least = 0.6 if predictor.model.image_size == 512 else 0.5  # nano-fine makes less of large things (its card)
+    assert iou(masks[0] > 0, truth) > least
 
 
 def test_a_batch_of_prompts_equals_one_by_one(predictor: SAM2ImagePredictor) -> None:
@@ -331,3 +332,5 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path: Path)
         assert not torch.equal(before[f"{part}.weight"], learnt[f"{part}.weight"])
     for one, other in ((through.model.state_dict(), again.model.state_dict()), (through.average, again.average)):
         assert all(torch.equal(one[key], other[key]) for key in one)
+    with pytest.raises(ValueError, match="another config"):
+        Run(recipe, tmp_path / "b", 1, config | {"image_size": 768}).resume()
