@@ -338,6 +338,7 @@ def test_a_closer_look_runs_sam_alone_and_is_told(page: Page, upload: Path) -> N
     asked = len(page.segmenters["nano"].asked)
     page.run(page.desk.refine(page.held, "nano", "box+2", True, page.sheet, None, "planes", 2))
     assert len(page.segmenters["nano"].asked) == asked  # the same masks are known
+    assert page.held.result.timing == closer.timing  # a dropdown tells of one choice twice
     page.ask(upload, "planes", zoom=3)
     assert page.held.result.segmenter == "nano, zoom 3"
     held = page.held

@@ -225,6 +225,9 @@ class Hand:
                 yield {p.status: gr.update(said=board.line), **self._over(slow)}
                 return
             now, drawn, about = done[0]
+            if held is not None and held.drawn is not None and _same_masks(drawn.result, held.result):
+                # Gradio tells of one choice in a dropdown twice: the time of the first is the one to show
+                drawn = replace(drawn, result=replace(drawn.result, timing=held.result.timing))
             board.draw(now, drawn)
             if held is not None:  # the prompter's line stays, SAM's is new
                 about = "\n".join([*held.about.splitlines()[:-1], about])
@@ -255,6 +258,12 @@ def whole(result: Result) -> Drawn:
     """A result that nobody edited."""
     count = len(result.masks)
     return Drawn(result, tuple(range(1, count + 1)), ("model",) * count)
+
+
+def _same_masks(one: Result, other: Result) -> bool:
+    """Whether the same prompts went to the same SAM on the same picture."""
+    same = one.query.image is other.query.image and one.segmenter == other.segmenter
+    return same and one.sent == other.sent
 
 
 def _said(words: str, kind: str) -> dict[str, str]:
