@@ -95,7 +95,7 @@ def page(
     """The whole page as a `gr.Blocks`, its queue configured and watched."""
     prompters = list(dict.fromkeys([default_prompter, "auto", *(e.name for e in models.PROMPTERS)]))
     first, *others = (e.name for e in models.SEGMENTERS)
-    sizes = [first, first + models.MIRRORED, *others]  # it was measured with the bundled one alone
+    sizes = [first, first + models.MIRRORED, *others]  # the mirror was measured with nano alone
     segmenters = list(dict.fromkeys([default_segmenter, "auto", *sizes]))
     with gr.Blocks(title=TITLE, delete_cache=(_HOUR, _HOUR), fill_width=True, analytics_enabled=False) as demo:
         gr.HTML(f"<h1>{TITLE}</h1><p>{SENTENCE}</p>", elem_id="head")
